@@ -1,0 +1,118 @@
+"""What comes out: a picture, where it came from, and what it took."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from imagegen import __version__
+from imagegen.errors import InvalidRequest
+from imagegen.request import ImageRequest
+from imagegen.store.files import write_atomically
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from imagegen_postprocess import FinishReport
+
+Format = Literal["png", "jpeg", "webp"]
+FORMATS: tuple[Format, ...] = ("png", "jpeg", "webp")
+_SUFFIXES: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+
+# IPTC digital source types: how a picture came to be (cv.iptc.org/newscodes/digitalsourcetype).
+GENERATED = "trainedAlgorithmicMedia"
+RETOUCHED = "algorithmicallyEnhanced"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who made the picture's pixels.
+
+    `generated_width/height` are the model's pixels before finishing; None for a photo.
+    """
+
+    digital_source_type: str
+    model: str | None = None
+    model_revision: str | None = None
+    generated_width: int | None = None
+    generated_height: int | None = None
+    software: str = field(default_factory=lambda: f"imagegen {__version__}")
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A finished picture.
+
+    request     as it was carried out (seed, steps and size filled in); None for a photo that was only
+    finished. timings     seconds by phase: "queue", "prompt", "denoise", "decode", "finish". report      what
+    each finishing step did; None when nothing was finished. warnings    what could not be honoured in full,
+    in words for the one who asked.
+    """
+
+    picture: Image
+    provenance: Provenance
+    request: ImageRequest | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    report: FinishReport | None = None
+    warnings: tuple[str, ...] = ()
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work, without the time spent waiting in the queue."""
+        return sum(seconds for phase, seconds in self.timings.items() if phase != "queue")
+
+    def encode(self, format: Format = "png", *, quality: int = 90) -> bytes:
+        """The picture as a file with an sRGB profile.
+
+        quality 1..100 for jpeg and webp. Raises InvalidRequest (transparent JPEG).
+        """
+        from imagegen_postprocess import FinishingError, encode
+
+        try:
+            return encode(self.picture, format, quality=quality)
+        except FinishingError as error:
+            raise InvalidRequest(str(error), field=error.field or "output_format") from error
+
+    def save(self, path: str | Path, format: Format | None = None) -> Path:
+        """Writes the picture to `path` in one move (never half a file) and returns it.
+
+        The format is the suffix's (.png, .jpg, .jpeg, .webp) unless given. Raises InvalidRequest,
+        OutputNotWritable.
+        """
+        path = Path(path)
+        write_atomically(path, self.encode(format or format_of(path)))
+        return path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the pixels, ready for JSON."""
+        return {
+            "id": self.id,
+            "width": self.picture.width,
+            "height": self.picture.height,
+            "request": None if self.request is None else {**asdict(self.request), "recipe": self._recipe()},
+            "provenance": asdict(self.provenance),
+            "timings": {phase: round(seconds, 4) for phase, seconds in self.timings.items()},
+            "report": None if self.report is None else self.report.to_dict(),
+            "warnings": list(self.warnings),
+        }
+
+    def _recipe(self) -> dict[str, Any] | None:
+        recipe = self.request.recipe if self.request is not None else None
+        return None if recipe is None else cast("dict[str, Any]", recipe.to_dict())
+
+
+def format_of(path: str | Path) -> Format:
+    """The format a file name asks for. Raises InvalidRequest(field="output") for a suffix we do not write."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise InvalidRequest(
+            f"cannot tell a picture format from {Path(path).name!r}",
+            field="output",
+            hint="end the name in .png, .jpg or .webp",
+        )
+    return _SUFFIXES[suffix]

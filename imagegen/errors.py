@@ -1,0 +1,107 @@
+"""Every error imagegen raises, in one tree.
+
+    ImagegenError                exit   HTTP   raised when
+    ├── InvalidRequest              2    400   a field of a request is missing or out of range
+    ├── SettingsInvalid             2    500   a setting is unknown or out of range
+    ├── ModelNotFound               3    404   no model of that name is installed
+    ├── CheckpointInvalid           4    500   a model's files are missing, truncated or do not fit together
+    ├── InputFileInvalid            5    400   a CSV or picture that was handed in cannot be read
+    ├── OutputNotWritable           6    500   a result cannot be written where it was asked to go
+    ├── Overloaded                  7    429   the queue is full; try again in `retry_after` seconds
+    ├── OutOfMemory                 8    503   the picture does not fit into memory
+    ├── MissingDependency           9    501   an optional part is needed and not installed
+    ├── GenerationFailed           10    500   the model ran and no usable picture came out
+    ├── BatchIncomplete            11    500   a batch ended and some of its rows failed
+    ├── Unauthorized               12    401   an API key is missing or wrong
+    └── Cancelled                 130    499   the owner stopped the work (Ctrl-C, a closed connection)
+
+An error says what is wrong (`message`), where (`field`: a request field, a column or a file) and what to do
+about it (`hint`); the error that caused it is chained with `raise ... from`. Exit code 1 is kept for what
+nobody foresaw.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ImagegenError(Exception):
+    """The root: catch this to catch everything that imagegen raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    type: ClassVar[str] = "server_error"
+
+    def __init__(self, message: str, *, field: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.hint = hint
+
+    @property
+    def param(self) -> str | None:
+        """The field's name as OpenAI's error object calls it."""
+        return self.field
+
+    def __str__(self) -> str:
+        text = self.message if self.field is None else f"{self.field}: {self.message}"
+        return text if self.hint is None else f"{text} ({self.hint})"
+
+
+class InvalidRequest(ImagegenError):
+    exit_code, http_status, code, type = 2, 400, "invalid_request", "invalid_request_error"
+
+
+class SettingsInvalid(ImagegenError):
+    exit_code, http_status, code = 2, 500, "settings_invalid"
+
+
+class ModelNotFound(ImagegenError):
+    exit_code, http_status, code, type = 3, 404, "model_not_found", "invalid_request_error"
+
+
+class CheckpointInvalid(ImagegenError):
+    exit_code, http_status, code = 4, 500, "checkpoint_invalid"
+
+
+class InputFileInvalid(ImagegenError):
+    exit_code, http_status, code, type = 5, 400, "input_file_invalid", "invalid_request_error"
+
+
+class OutputNotWritable(ImagegenError):
+    exit_code, http_status, code = 6, 500, "output_not_writable"
+
+
+class Overloaded(ImagegenError):
+    exit_code, http_status, code, type = 7, 429, "overloaded", "rate_limit_error"
+
+    def __init__(
+        self, message: str, *, retry_after: float, field: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, field=field, hint=hint)
+        self.retry_after = retry_after
+
+
+class OutOfMemory(ImagegenError):
+    exit_code, http_status, code = 8, 503, "out_of_memory"
+
+
+class MissingDependency(ImagegenError):
+    exit_code, http_status, code = 9, 501, "missing_dependency"
+
+
+class GenerationFailed(ImagegenError):
+    exit_code, http_status, code = 10, 500, "generation_failed"
+
+
+class BatchIncomplete(ImagegenError):
+    exit_code, http_status, code = 11, 500, "batch_incomplete"
+
+
+class Unauthorized(ImagegenError):
+    exit_code, http_status, code, type = 12, 401, "invalid_api_key", "authentication_error"
+
+
+class Cancelled(ImagegenError):
+    exit_code, http_status, code = 130, 499, "cancelled"

@@ -1,0 +1,78 @@
+"""What the owner of the machine decides, once, for every request: frozen, and unknown keys are refused.
+
+Read from the environment (IMAGEGEN_HOST, IMAGEGEN_PORT, ...) and from what the caller passes; the caller
+wins.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from platformdirs import user_data_path
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from imagegen.errors import SettingsInvalid
+
+ENV_PREFIX = "IMAGEGEN_"
+
+
+def default_data_dir() -> Path:
+    """Where artifacts and job records live: the platform's own place, ~/.local/share/imagegen on Linux."""
+    return user_data_path("imagegen", appauthor=False)
+
+
+class Settings(BaseSettings):
+    """Every setting, its range and its default."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+
+    host: str = Field(
+        "127.0.0.1", description="address the server binds; anything but loopback needs api_keys"
+    )
+    port: int = Field(8484, ge=0, le=65535, description="port the server binds; 0 takes a free one")
+    api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="accepted API keys, separated by commas"
+    )
+    model: str = Field("starter", min_length=1, description="model used when a request names none")
+    models_dir: Path | None = Field(None, description="folder of checkpoints; each folder in it is a model")
+    data_dir: Path = Field(default_factory=default_data_dir, description="artifacts and job records")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the jobs database; none is SQLite in data_dir"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="CPU threads of the model; none leaves it to torch"
+    )
+    queue_size: int = Field(
+        32, ge=1, le=100_000, description="pictures that may wait before requests are refused"
+    )
+    max_batch: int = Field(4, ge=1, le=64, description="compatible pictures denoised together")
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return (
+            tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+        )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment and `overrides` (None leaves a setting as it is).
+
+    Raises SettingsInvalid naming the setting.
+    """
+    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith(ENV_PREFIX) and name not in known:
+            raise SettingsInvalid("is no setting", field=name, hint="known: " + ", ".join(sorted(known)))
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = str(first["loc"][0]) if first["loc"] else "settings"
+        raise SettingsInvalid(
+            first["msg"], field=where, hint=f"set it with {ENV_PREFIX}{where.upper()}"
+        ) from error

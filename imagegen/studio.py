@@ -1,0 +1,174 @@
+"""The studio: a request in, a finished picture out.
+
+The command line, the server and batches all make this one call.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from imagegen.artifact import GENERATED, RETOUCHED, Artifact, Provenance
+from imagegen.engine import Engine, Generation
+from imagegen.errors import Cancelled, InvalidRequest, MissingDependency
+from imagegen.request import ImageRequest
+from imagegen.settings import Settings, load_settings
+from imagegen.weights.catalog import ModelCard, list_models
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from imagegen.engine.queue import OnStep
+    from imagegen_postprocess import Finished, Recipe
+
+
+class Studio:
+    """Makes pictures on this machine.
+
+    Loads a model at the first picture and keeps it. Safe to share between threads: one thread owns the
+    device, a bounded queue stands before it. Use it as a context manager, or `close()` it.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings if settings is not None else load_settings()
+        self._engine = Engine(self.settings)
+        self._finishers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imagegen-finish")
+
+    def make(self, request: ImageRequest | str, *, on_step: OnStep | None = None, **options: Any) -> Artifact:
+        """One finished picture. A plain string is a prompt; `options` are ImageRequest's other fields.
+
+        `on_step(done, total)` is called after each denoising step, in the engine's thread; an exception in it
+        stops the picture. Raises what errors.py draws; Ctrl-C stops the work at the end of the running step.
+        """
+        future = self.submit(self._request(request, options), on_step=on_step)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def submit(
+        self, request: ImageRequest | str, *, on_step: OnStep | None = None, **options: Any
+    ) -> Future[Artifact]:
+        """Queues a request and returns at once. Raises Overloaded when the queue is full.
+
+        `cancel()` on the future works until the last denoising step is done.
+        """
+        artifact: Future[Artifact] = Future()
+
+        def step(done: int, total: int) -> None:
+            if artifact.cancelled():
+                raise Cancelled("the request was cancelled")
+            if on_step is not None:
+                on_step(done, total)
+
+        generation = self._engine.submit(self._request(request, options), step)
+        artifact.add_done_callback(lambda done: generation.cancel() if done.cancelled() else None)
+        generation.add_done_callback(lambda done: self._finish_generation(done, artifact))
+        return artifact
+
+    def finish(self, picture: Image, recipe: Recipe | None = None) -> Artifact:
+        """Finishes a photo: cut-out, colour, canvas.
+
+        Raises InvalidRequest naming the recipe's field or the picture.
+        """
+        from imagegen_postprocess import Recipe
+
+        started = time.perf_counter()
+        finished = _finished(picture, recipe if recipe is not None else Recipe())
+        return Artifact(
+            picture=finished.picture,
+            provenance=Provenance(RETOUCHED),
+            timings={"finish": time.perf_counter() - started},
+            report=finished.report,
+        )
+
+    def models(self) -> list[ModelCard]:
+        """The models installed on this machine."""
+        return list_models(self.settings.models_dir)
+
+    def warm_up(self, model: str | None = None) -> None:
+        """Loads a model (the settings' own unless named) and runs it once."""
+        self._engine.warm_up(model or self.settings.model).result()
+
+    @property
+    def ready(self) -> bool:
+        """True when the engine lives and a model sits in memory."""
+        return self._engine.alive and self._engine.loaded
+
+    @property
+    def waiting(self) -> int:
+        """Pictures in the queue now."""
+        return self._engine.waiting
+
+    def close(self) -> None:
+        """Stops the engine at the end of the step it is in; what was queued is cancelled. Idempotent."""
+        self._engine.close()
+        self._finishers.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _request(self, request: ImageRequest | str, options: dict[str, Any]) -> ImageRequest:
+        if isinstance(request, str):
+            return ImageRequest(request, **{"model": self.settings.model, **options})
+        return replace(request, **options) if options else request
+
+    def _finish_generation(self, done: Future[Generation], artifact: Future[Artifact]) -> None:
+        """Carries a generation over to the finishing thread; the device starts on the next one meanwhile."""
+        if done.cancelled():
+            artifact.cancel()
+        if not artifact.set_running_or_notify_cancel():
+            return
+
+        def finish() -> None:
+            try:
+                artifact.set_result(_artifact(done.result()))
+            # Whatever went wrong, the one who waits must hear of it.
+            except BaseException as error:  # noqa: BLE001
+                artifact.set_exception(error)
+
+        self._finishers.submit(finish)
+
+
+def _artifact(generation: Generation) -> Artifact:
+    from PIL import Image
+
+    plan, timings = generation.plan, dict(generation.timings)
+    request, report = plan.request, None
+    picture = Image.fromarray(generation.pixels)
+    if request.recipe is not None:
+        started = time.perf_counter()
+        finished = _finished(picture, replace(request.recipe, width=request.width, height=request.height))
+        picture, report = finished.picture, finished.report
+        timings["finish"] = time.perf_counter() - started
+    return Artifact(
+        picture=picture,
+        request=request,
+        provenance=Provenance(GENERATED, plan.card.name, plan.card.revision, plan.width, plan.height),
+        timings=timings,
+        report=report,
+        warnings=generation.warnings,
+    )
+
+
+def _finished(picture: Image, recipe: Recipe) -> Finished:
+    """imagegen_postprocess knows nothing of our error tree: its errors are put into it here."""
+    from imagegen_postprocess import FinishingError, ModelMissing, finish
+
+    try:
+        return finish(picture, recipe)
+    except ModelMissing as error:
+        raise MissingDependency(str(error), field="recipe.cutout") from error
+    except FinishingError as error:
+        raise InvalidRequest(
+            str(error), field=f"recipe.{error.field}" if error.field else "recipe"
+        ) from error
