@@ -1,0 +1,51 @@
+"""Softmax attention with a mask of keys."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from imagegen_kernels.attention import reference
+
+
+def attention(
+    q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None = None, causal: bool = False
+) -> Tensor:
+    """softmax(q k^T / sqrt(D)) v -> [B, H, S, D] in the dtype of q.
+
+    q         [B, H, S, D]
+    k, v      [B, G, T, D]; G divides H, and each run of H/G query heads shares a key head
+    key_mask  bool [B, T], True where a key may be seen (None: everywhere). A query that sees no key gets 0.
+    causal    query i sees keys 0..i only (needs S == T)
+
+    One sample's result does not depend on the batch. Raises ValueError for shapes or dtypes that do not fit.
+    """
+    _check(q, k, v, key_mask, causal)
+    return reference.attention(q, k, v, key_mask, causal)
+
+
+def _check(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None, causal: bool) -> None:
+    shapes = f"q {list(q.shape)}, k {list(k.shape)}, v {list(v.shape)}"
+    if (
+        q.ndim != 4
+        or k.ndim != 4
+        or k.shape != v.shape
+        or (q.shape[0], q.shape[3]) != (k.shape[0], k.shape[3])
+    ):
+        raise ValueError(f"attention needs q [B, H, S, D] and k, v [B, G, T, D], not {shapes}")
+    if not k.shape[1] or q.shape[1] % k.shape[1]:
+        raise ValueError(f"attention needs query heads that are a multiple of the key heads, not {shapes}")
+    if not q.is_floating_point() or not q.dtype == k.dtype == v.dtype:
+        raise ValueError(f"attention needs one floating point dtype, not {q.dtype}, {k.dtype}, {v.dtype}")
+    if causal and q.shape[2] != k.shape[2]:
+        raise ValueError(f"causal attention needs as many queries as keys, not {shapes}")
+    expected = (k.shape[0], k.shape[2])
+    if key_mask is not None and (key_mask.dtype != torch.bool or tuple(key_mask.shape) != expected):
+        raise ValueError(
+            f"key_mask must be bool {list(expected)}, not {key_mask.dtype} {list(key_mask.shape)}"
+        )
+
+
+def implementation(device: str) -> tuple[str, str]:
+    """(name, why) of what `attention` runs on `device`."""
+    return "reference", "plain PyTorch"

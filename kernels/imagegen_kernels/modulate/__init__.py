@@ -1,0 +1,33 @@
+"""Adaptive layer normalisation: normalise, scale, shift."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from imagegen_kernels.modulate import reference
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float = 1e-6) -> Tensor:
+    """Layer normalisation of x [B, S, D] without weights, times (1 + scale), plus shift -> [B, S, D], dtype
+    of x.
+
+    shift, scale  [B, 1, D], [1, 1, D] or [D].
+    Raises ValueError for shapes that do not fit.
+    """
+    if x.ndim != 3 or not all(fits(t, x) for t in (shift, scale)):
+        raise ValueError(
+            f"modulate needs x [B, S, D] and shift, scale [B, 1, D], [1, 1, D] or [D],"
+            f" not {list(x.shape)}, {list(shift.shape)} and {list(scale.shape)}"
+        )
+    return reference.modulate(x, shift, scale, eps)
+
+
+def fits(vector: Tensor, x: Tensor) -> bool:
+    """Whether vector is [B, 1, D], [1, 1, D] or [D] for x [B, S, D]."""
+    batch, _, channels = x.shape
+    return tuple(vector.shape) in ((batch, 1, channels), (1, 1, channels), (channels,))
+
+
+def implementation(device: str) -> tuple[str, str]:
+    """(name, why) of what `modulate` runs on `device`."""
+    return "reference", "plain PyTorch"

@@ -1,0 +1,16 @@
+"""Adaptive layer normalisation (Peebles and Xie 2022, arXiv:2212.09748) as plain PyTorch: the
+specification."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * (1 + scale) + shift over the last axis; float32 (float64 for float64)
+    inside."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    centred = wide - wide.mean(dim=-1, keepdim=True)
+    normed = centred * torch.rsqrt(centred.square().mean(dim=-1, keepdim=True) + eps)
+    return (normed * (1 + scale.to(wide.dtype)) + shift.to(wide.dtype)).to(x.dtype)

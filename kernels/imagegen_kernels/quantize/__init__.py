@@ -1,0 +1,24 @@
+"""Per-token int8 quantisation of activations."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from imagegen_kernels.quantize import reference
+
+
+def quantize(x: Tensor) -> tuple[Tensor, Tensor]:
+    """x [..., K], floating point -> codes int8 [..., K] in -127..127 and scale float32 [..., 1]: x ~ codes *
+    scale.
+
+    Each token (row of K) stands alone. A token of zeros has scale 0; one that holds NaN or infinity keeps
+    that in its scale. Raises ValueError for other dtypes and for K = 0.
+    """
+    if not x.is_floating_point() or x.ndim < 1 or not x.shape[-1]:
+        raise ValueError(f"quantize needs floating point x [..., K >= 1], not {x.dtype} {list(x.shape)}")
+    return reference.quantize(x)
+
+
+def implementation(device: str) -> tuple[str, str]:
+    """(name, why) of what `quantize` runs on `device`."""
+    return "reference", "plain PyTorch"
