@@ -65,7 +65,7 @@ lock: install-dev  ## resolves pyproject.toml anew into requirements.lock and re
 	sed -i -e '/^#/d' -e '/^$$/d' requirements.lock requirements-dev.lock
 
 # torch stays out of the locks: it is installed first, by version, from wherever the machine has it.
-LOCK_OPTIONS := --quiet --upgrade --strip-extras --unsafe-package torch --no-header --no-annotate \
+LOCK_OPTIONS := --quiet --upgrade --strip-extras --unsafe-package torch --unsafe-package imagegen --unsafe-package pip --no-header --no-annotate \
     --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
 docker:  ## the CPU image (TARGET=cuda for the other one)
