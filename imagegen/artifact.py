@@ -76,7 +76,7 @@ class Artifact:
         try:
             return encode(self.picture, format, quality=quality)
         except FinishingError as error:
-            raise InvalidRequest(str(error), field=error.field or "output_format") from error
+            raise InvalidRequest(error.message, field=error.field or "format", hint=error.hint) from error
 
     def save(self, path: str | Path, format: Format | None = None) -> Path:
         """Writes the picture to `path` in one move (never half a file) and returns it.

@@ -56,7 +56,7 @@ class ImageRequest:
             )
         if len(self.prompt) > MAX_PROMPT_CHARACTERS:
             raise InvalidRequest(
-                f"the prompt has {len(self.prompt):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are accepted",
+                f"the prompt has {len(self.prompt):,} characters; {MAX_PROMPT_CHARACTERS:,} are accepted",
                 field="prompt",
             )
         try:

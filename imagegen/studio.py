@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from imagegen.artifact import GENERATED, RETOUCHED, Artifact, Provenance
 from imagegen.engine import Engine, Generation
-from imagegen.errors import Cancelled, InvalidRequest, MissingDependency
+from imagegen.errors import Cancelled, InputFileInvalid, InvalidRequest, MissingDependency
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings, load_settings
 from imagegen.weights.catalog import ModelCard, list_models
@@ -162,13 +162,20 @@ def _artifact(generation: Generation) -> Artifact:
 
 def _finished(picture: Image, recipe: Recipe) -> Finished:
     """imagegen_postprocess knows nothing of our error tree: its errors are put into it here."""
-    from imagegen_postprocess import FinishingError, ModelMissing, finish
+    from imagegen_postprocess import (
+        DependencyMissing,
+        FinishingError,
+        ModelFileMissing,
+        PictureInvalid,
+        finish,
+    )
 
     try:
         return finish(picture, recipe)
-    except ModelMissing as error:
-        raise MissingDependency(str(error), field="recipe.cutout") from error
+    except (DependencyMissing, ModelFileMissing) as error:
+        raise MissingDependency(error.message, field="recipe.cutout", hint=error.hint) from error
+    except PictureInvalid as error:
+        raise InputFileInvalid(error.message, field=error.field, hint=error.hint) from error
     except FinishingError as error:
-        raise InvalidRequest(
-            str(error), field=f"recipe.{error.field}" if error.field else "recipe"
-        ) from error
+        field = f"recipe.{error.field}" if error.field else "recipe"
+        raise InvalidRequest(error.message, field=field, hint=error.hint) from error

@@ -77,8 +77,6 @@ class Engine:
 
     def _enqueue(self, ticket: Ticket) -> Future[Generation]:
         with self._lock:
-            if self._closing:
-                raise Cancelled("the engine is closed")
             self._queue.put(ticket)
             if self._owner is None:
                 self._owner = threading.Thread(target=self._work, name="imagegen-engine", daemon=True)

@@ -46,10 +46,8 @@ def plan(request: ImageRequest, card: ModelCard) -> Plan:
                 f"{card.name} does not make {size[0]}x{size[1]} pictures", field="size", hint=_sizes(card)
             )
         generated = _closest_size(size, card)
-        warnings = (
-            f"{card.name} made {generated[0]}x{generated[1]} pixels; "
-            f"finishing resampled them for the {size[0]}x{size[1]} canvas",
-        )
+        made, canvas = f"{generated[0]}x{generated[1]}", f"{size[0]}x{size[1]}"
+        warnings = (f"{card.name} made {made} pixels; finishing resampled them for the {canvas} canvas",)
     resolved = replace(request.seeded(), width=size[0], height=size[1], steps=steps)
     return Plan(resolved, card, *generated, steps, warnings)
 

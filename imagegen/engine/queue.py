@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imagegen.engine.plan import Plan
-from imagegen.errors import Overloaded
+from imagegen.errors import Cancelled, Overloaded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +65,8 @@ class TicketQueue:
 
     def put(self, ticket: Ticket) -> None:
         with self._changed:
+            if self._closed:
+                raise Cancelled("the engine is closed")
             if len(self._waiting) >= self._size:
                 self._drop_cancelled()
             if len(self._waiting) >= self._size:

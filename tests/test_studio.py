@@ -1,0 +1,101 @@
+"""The one call behind every door: request in, finished artifact out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imagegen import ImageRequest, Recipe, Studio
+from imagegen.errors import Cancelled, CheckpointInvalid, InputFileInvalid, InvalidRequest, MissingDependency
+from imagegen.settings import load_settings
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Iterator[Studio]:
+    data = tmp_path_factory.mktemp("data")
+    with Studio(load_settings(data_dir=data, device="cpu", model=str(tiny_checkpoint))) as studio:
+        yield studio
+
+
+def test_a_prompt_becomes_a_finished_picture(studio: Studio) -> None:
+    artifact = studio.make("red leather handbag", seed=1)
+    assert artifact.request is not None
+    assert artifact.picture.size == (artifact.request.width, artifact.request.height)
+    assert artifact.report is not None
+    assert {"queue", "denoise", "decode", "finish"} <= set(artifact.timings)
+    assert artifact.provenance.digital_source_type == "trainedAlgorithmicMedia"
+
+
+def test_the_same_seed_gives_the_same_picture(studio: Studio) -> None:
+    first, again, other = (studio.make("black sunglasses", seed=seed, recipe=None) for seed in (9, 9, 10))
+    np.testing.assert_array_equal(np.asarray(first.picture), np.asarray(again.picture))
+    assert not np.array_equal(np.asarray(first.picture), np.asarray(other.picture))
+
+
+def test_the_canvas_is_the_size_that_was_asked_for(studio: Studio) -> None:
+    artifact = studio.make("white sock", seed=1, width=200, height=120)
+    assert artifact.picture.size == (200, 120)
+    assert any("resampled" in warning for warning in artifact.warnings)
+
+
+def test_options_complete_a_request(studio: Studio, tiny_checkpoint: Path) -> None:
+    request = ImageRequest("belt", model=str(tiny_checkpoint), seed=1)
+    artifact = studio.make(request, steps=2)
+    assert artifact.request is not None
+    assert artifact.request.steps == 2
+    with pytest.raises(InvalidRequest):
+        studio.make("belt", steps=0)
+
+
+def test_a_photo_is_finished_by_the_same_recipes(studio: Studio) -> None:
+    photo = Image.new("RGB", (120, 90), (244, 244, 240))
+    photo.paste((40, 60, 160), (40, 25, 80, 65))
+    artifact = studio.finish(photo, Recipe(width=128, height=128, background="transparent"))
+    assert artifact.picture.size == (128, 128)
+    assert artifact.picture.mode == "RGBA"
+    assert artifact.request is None
+    assert artifact.provenance.digital_source_type == "algorithmicallyEnhanced"
+
+
+def test_finishing_errors_join_the_tree(studio: Studio) -> None:
+    with pytest.raises(InputFileInvalid):
+        studio.finish(Image.new("RGB", (2, 2)))
+    with pytest.raises(MissingDependency, match="no-such-segmenter"):
+        studio.finish(Image.new("RGB", (64, 64), "white"), Recipe(cutout="no-such-segmenter"))
+
+
+def test_a_waiting_or_running_request_can_be_cancelled(studio: Studio) -> None:
+    reached, opened = threading.Event(), threading.Event()
+
+    def hold(done: int, total: int) -> None:
+        reached.set()
+        assert opened.wait(timeout=60)
+
+    running = studio.submit("cap", seed=1, on_step=hold)
+    assert reached.wait(timeout=60)
+    waiting = studio.submit("cap", seed=2)
+    assert studio.waiting == 1
+    assert waiting.cancel()
+    assert running.cancel()
+    opened.set()
+    assert studio.make("cap", seed=3).picture is not None
+
+
+def test_a_broken_checkpoint_reaches_the_caller_by_name(tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "model_index.json").write_text("{")
+    with Studio(load_settings(data_dir=tmp_path, device="cpu")) as studio, pytest.raises(CheckpointInvalid):
+        studio.make("cap", model=str(tmp_path / "broken"))
+
+
+def test_a_closed_studio_says_so(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    studio = Studio(load_settings(data_dir=tmp_path, device="cpu", model=str(tiny_checkpoint)))
+    studio.close()
+    studio.close()
+    with pytest.raises(Cancelled):
+        studio.make("cap")
