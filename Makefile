@@ -53,7 +53,7 @@ test-gpu: install-dev  ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
 
 bench: install  ## cold start, warm seconds a picture, memory: benchmarks/results/
-	$(BIN)/python benchmarks/bench_generate.py
+	PYTHONPATH=$(CURDIR) $(BIN)/python -m benchmarks.bench_generate
 
 starter-sheet: install-dev  ## the sample sheets of the bundled model
 	PYTHONPATH=$(CURDIR) $(BIN)/python -m training.sheet
