@@ -1,0 +1,1 @@
+"""How product CSVs call their columns: one module a dialect, each with `recognise`."""
