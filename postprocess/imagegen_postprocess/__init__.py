@@ -1,0 +1,69 @@
+"""Finish a product picture: cut out, balance, expose, place on a canvas, encode.
+
+    >>> from imagegen_postprocess import Recipe, encode, finish
+    >>> finished = finish(picture, Recipe(background="white", fill=0.85))
+    >>> encode(finished.picture, "png")
+
+Names are resolved on first use: importing the package pulls in none of numpy, OpenCV, Pillow or onnxruntime, because
+`Recipe` is validated in places (requests, command lines) that never touch a pixel.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imagegen_postprocess.encoding import encode
+    from imagegen_postprocess.errors import (
+        DependencyMissing,
+        FinishingError,
+        ModelFileMissing,
+        PictureInvalid,
+        RecipeInvalid,
+    )
+    from imagegen_postprocess.finishing import Finished, finish
+    from imagegen_postprocess.intake import open_picture
+    from imagegen_postprocess.recipe import Recipe
+    from imagegen_postprocess.report import FinishReport, StepReport
+
+__all__ = [
+    "DependencyMissing",
+    "FinishReport",
+    "Finished",
+    "FinishingError",
+    "ModelFileMissing",
+    "PictureInvalid",
+    "Recipe",
+    "RecipeInvalid",
+    "StepReport",
+    "encode",
+    "finish",
+    "open_picture",
+]
+
+_HOMES = {
+    "DependencyMissing": "errors",
+    "FinishReport": "report",
+    "Finished": "finishing",
+    "FinishingError": "errors",
+    "ModelFileMissing": "errors",
+    "PictureInvalid": "errors",
+    "Recipe": "recipe",
+    "RecipeInvalid": "errors",
+    "StepReport": "report",
+    "encode": "encoding",
+    "finish": "finishing",
+    "open_picture": "intake",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # No module bears the name of a public function: importing it would bind the module over the function.
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

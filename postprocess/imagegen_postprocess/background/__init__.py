@@ -1,0 +1,1 @@
+"""Cut-outs: which pixels belong to the product, and in what share."""

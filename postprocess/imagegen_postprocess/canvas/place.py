@@ -1,0 +1,105 @@
+"""Resample the product onto its frame and lay the background behind it, in premultiplied linear light."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from imagegen_postprocess.canvas.layout import Box, lay_out
+from imagegen_postprocess.colour.linear import to_light, to_pixels
+from imagegen_postprocess.errors import PictureInvalid
+from imagegen_postprocess.recipe import Recipe
+from imagegen_postprocess.report import Detail, StepNote
+from imagegen_postprocess.subject import Mask, Plane, Subject
+
+# Alpha from which a pixel counts as product when its box is measured: fainter are soft shadows and filter tails.
+PRODUCT_ALPHA = 0.5
+_FAINTEST_ALPHA = np.float32(1 / 255)  # resampling rings below this; such pixels are background
+
+
+def place(subject: Subject, recipe: Recipe) -> tuple[Image.Image, StepNote]:
+    """Put the product on a frame of the recipe's size and background.
+
+    With an alpha: the product's box (alpha >= 0.5) is scaled to the fill ratio and centred; outside the alpha's
+    support the background is exact. Without one the whole picture is fitted into the frame and the fill ratio is
+    not applied, because nobody knows where the product is. Returns RGB, or RGBA for a transparent background.
+    """
+    side = max(subject.width, subject.height)
+    frame = (recipe.width or side, recipe.height or side)
+    box, fill = Box(0, 0, subject.width, subject.height), 1.0
+    if subject.alpha is not None:
+        box, fill = product_box(subject.alpha >= PRODUCT_ALPHA), recipe.fill
+    layout = lay_out(box, (subject.width, subject.height), frame, fill)
+    light, alpha = _resample(subject, layout.source, layout.size)
+    picture = _composite(light, alpha, layout.offset, frame, recipe.background_rgb)
+    detail: Detail = {
+        "width": frame[0],
+        "height": frame[1],
+        "product_box": [layout.target.left, layout.target.top, layout.target.right, layout.target.bottom],
+        "fill": round(max(layout.target.width / frame[0], layout.target.height / frame[1]), 4),
+        "scale": round(layout.scale, 4),
+    }
+    notes = []
+    if subject.alpha is None:
+        notes.append("no cut-out: the whole picture is fitted into the frame, fill is not applied")
+        if recipe.background == "transparent":
+            notes.append("no pixel of the picture became transparent")
+    if layout.scale > 1.005:
+        notes.append(f"upscaled {layout.scale:.2f} times")
+    return picture, StepNote(True, detail, "; ".join(notes))
+
+
+def product_box(product: Mask) -> Box:
+    """The smallest box around the True pixels of a [H, W] mask; PictureInvalid when there are none."""
+    rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
+    if rows.size == 0:
+        raise PictureInvalid("the picture is transparent throughout: no product to place", field="picture")
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
+def _resample(
+    subject: Subject, source: tuple[float, float, float, float], size: tuple[int, int]
+) -> tuple[Plane, Plane]:
+    """The source part as premultiplied linear light [h, w, 3] and alpha [h, w]."""
+    # Only what the filter can reach is turned into floats: Lanczos spans 3 source pixels times the reduction.
+    reach = 4 + 4 * int(np.ceil(max(1.0, (source[2] - source[0]) / size[0], (source[3] - source[1]) / size[1])))
+    x0, y0 = max(0, int(source[0]) - reach), max(0, int(source[1]) - reach)
+    x1, y1 = min(subject.width, int(source[2]) + reach + 1), min(subject.height, int(source[3]) + reach + 1)
+    light = to_light(subject.pixels[y0:y1, x0:x1])
+    alpha = np.ones(light.shape[:2], np.float32) if subject.alpha is None else subject.alpha[y0:y1, x0:x1]
+    box = (source[0] - x0, source[1] - y0, source[2] - x0, source[3] - y0)
+    # Lanczos rings visibly when it enlarges; Catmull-Rom (Pillow's bicubic) much less.
+    enlarge = size[0] > source[2] - source[0]
+    method = Image.Resampling.BICUBIC if enlarge else Image.Resampling.LANCZOS
+    planes = [alpha, *(light[..., channel] * alpha for channel in range(3))]
+    resized = [np.asarray(Image.fromarray(plane, "F").resize(size, method, box)) for plane in planes]
+    alpha = np.clip(resized[0], 0.0, 1.0)
+    alpha[alpha < _FAINTEST_ALPHA] = 0.0
+    premultiplied = np.clip(np.stack(resized[1:], axis=-1), 0.0, alpha[..., None])
+    return premultiplied, alpha
+
+
+def _composite(
+    light: Plane,
+    alpha: Plane,
+    offset: tuple[int, int],
+    frame: tuple[int, int],
+    background: tuple[int, int, int] | None,
+) -> Image.Image:
+    """Premultiplied light over the background, as 8-bit sRGB; straight alpha when the background is None."""
+    window = (
+        slice(offset[1], offset[1] + alpha.shape[0]),
+        slice(offset[0], offset[0] + alpha.shape[1]),
+    )
+    if background is None:
+        canvas = np.zeros((frame[1], frame[0], 4), np.uint8)
+        straight = light / np.maximum(alpha, _FAINTEST_ALPHA)[..., None]
+        canvas[window] = np.concatenate(
+            [to_pixels(straight), np.rint(alpha * 255).astype(np.uint8)[..., None]], axis=-1
+        )
+        return Image.fromarray(canvas, "RGBA")
+    behind = np.array(background, np.uint8)
+    canvas = np.broadcast_to(behind, (frame[1], frame[0], 3)).copy()
+    over = to_pixels(light + (1 - alpha)[..., None] * to_light(behind))
+    canvas[window] = np.where(alpha[..., None] > 0, over, behind)
+    return Image.fromarray(canvas, "RGB")

@@ -1,0 +1,1 @@
+"""Colour: transfer curve, white balance, exposure."""

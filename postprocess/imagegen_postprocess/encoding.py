@@ -1,0 +1,55 @@
+"""Finished pictures as PNG, JPEG or WebP bytes with an sRGB profile and no other metadata."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from typing import Any
+
+from PIL import Image, ImageCms
+
+from imagegen_postprocess.errors import FinishingError
+
+FORMATS = ("png", "jpeg", "webp")
+_WEBP_MAX_SIDE = 16383  # 14-bit size fields of the VP8 frame header (RFC 6386, 9.1)
+
+
+def encode(picture: Image.Image, format: str, quality: int = 90) -> bytes:
+    """RGB or RGBA picture -> file bytes. Equal pictures give equal bytes.
+
+    format: "png" (lossless), "jpeg" (4:4:4, no transparency) or "webp" (lossy). quality: 1..100, unused by PNG.
+    Raises FinishingError, field "format", "quality" or "picture".
+    """
+    if format not in FORMATS:
+        raise FinishingError(f"format is {format!r}", field="format", hint=f"Use {', '.join(FORMATS)}")
+    if not isinstance(quality, int) or isinstance(quality, bool) or not 1 <= quality <= 100:
+        raise FinishingError(f"quality is {quality!r}", field="quality", hint="Use a whole number from 1 to 100")
+    if picture.mode not in ("RGB", "RGBA"):
+        raise FinishingError(f"the picture's mode is {picture.mode}", field="picture", hint="Use RGB or RGBA")
+    if format == "jpeg" and picture.mode == "RGBA":
+        raise FinishingError(
+            "JPEG cannot hold a transparent picture", field="format", hint="Use png or webp, or a background colour"
+        )
+    if format == "webp" and max(picture.size) > _WEBP_MAX_SIDE:
+        raise FinishingError(
+            f"WebP holds at most {_WEBP_MAX_SIDE} pixels a side", field="format", hint="Use png or jpeg"
+        )
+    options: dict[str, dict[str, Any]] = {
+        "png": {},
+        "jpeg": {"quality": quality, "subsampling": "4:4:4", "optimize": True},
+        "webp": {"quality": quality, "alpha_quality": 100, "method": 4},
+    }
+    # Only pixels are handed on: Pillow would otherwise write back EXIF and XMP found in `picture.info`.
+    bare = Image.frombytes(picture.mode, picture.size, picture.tobytes())
+    buffer = io.BytesIO()
+    bare.save(buffer, format, icc_profile=srgb_profile(), **options[format])
+    return buffer.getvalue()
+
+
+@cache
+def srgb_profile() -> bytes:
+    """An sRGB ICC profile, the same bytes at every call on every day."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    # Bytes 24-35 are the creation time (ICC.1, 7.2.8): LittleCMS writes the clock there.
+    profile[24:36] = bytes((0x07, 0xD0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0))
+    return bytes(profile)

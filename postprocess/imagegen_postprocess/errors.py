@@ -1,0 +1,42 @@
+"""What finishing refuses.
+
+    FinishingError (a ValueError)       .field names the recipe field or the input; .hint says what to do
+    ├── RecipeInvalid                   a value of the recipe is out of range, unknown or contradictory
+    ├── PictureInvalid                  the picture cannot be read, or is too small or too large
+    ├── ModelFileMissing                a cut-out model was asked for by name and its file is not on this machine
+    └── DependencyMissing               an optional package (rembg, onnxruntime) is not installed
+
+This package knows no exit codes and no HTTP statuses: whoever calls it maps these classes to its own error tree.
+"""
+
+from __future__ import annotations
+
+
+class FinishingError(ValueError):
+    """A picture could not be finished as asked; nothing was written.
+
+    field: name of the recipe field, or "picture", "format", "quality"; None when no single one is to blame.
+    hint: one sentence saying what to do, or None.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message if hint is None else f"{message}. {hint}")
+        self.message = message
+        self.field = field
+        self.hint = hint
+
+
+class RecipeInvalid(FinishingError):
+    """A recipe field has a value that no step could honour."""
+
+
+class PictureInvalid(FinishingError):
+    """The input is not a picture that can be finished."""
+
+
+class ModelFileMissing(FinishingError):
+    """The file of a cut-out model is not present locally, and is never downloaded unasked."""
+
+
+class DependencyMissing(FinishingError):
+    """An optional package that this recipe needs cannot be imported."""

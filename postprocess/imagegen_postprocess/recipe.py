@@ -1,0 +1,116 @@
+"""The recipe: what finishing should do to a picture, as plain validated data.
+
+Standard library only. It does not know how a step works, nor which cut-out models are present on this machine.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from imagegen_postprocess.errors import RecipeInvalid
+
+MIN_SIDE = 16
+MAX_SIDE = 8192
+
+_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_HEX_COLOUR = re.compile(r"#[0-9a-f]{6}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Ordered finishing steps and their strengths. Immutable, comparable, hashable.
+
+    cutout: "plain" (segment a product on a plain background, no model), "none", or the name of a rembg model
+        ("u2netp", "isnet-general-use", "birefnet-general", ...).
+    background: "white" (exactly #ffffff), "transparent", or "#rrggbb".
+    white_balance: 0 (leave colours alone) to 1 (remove the whole measured cast).
+    exposure: 0 (leave brightness alone) to 1 (apply the whole measured gain).
+    fill: 0.1 to 1.0. The product's bounding box fits fill * frame in both axes and touches it in one. In a square
+        frame that is longest side of the box / side of the frame.
+    width, height: the frame in pixels, 16 to 8192, both or neither. Neither: a square as wide as the longer side of
+        the input picture.
+
+    Raises RecipeInvalid, whose `field` names the culprit.
+    """
+
+    cutout: str = "plain"
+    background: str = "white"
+    white_balance: float = 1.0
+    exposure: float = 1.0
+    fill: float = 0.85
+    width: int | None = None
+    height: int | None = None
+
+    def __post_init__(self) -> None:
+        _require_cutout(self.cutout)
+        object.__setattr__(self, "background", _require_background(self.background))
+        for name, low in (("white_balance", 0.0), ("exposure", 0.0), ("fill", 0.1)):
+            object.__setattr__(self, name, _require_share(name, getattr(self, name), low))
+        for name in ("width", "height"):
+            _require_side(name, getattr(self, name))
+        if (self.width is None) != (self.height is None):
+            missing = "width" if self.width is None else "height"
+            raise RecipeInvalid(
+                f"{missing} is missing", field=missing, hint="Give width and height together, or neither"
+            )
+
+    @property
+    def background_rgb(self) -> tuple[int, int, int] | None:
+        """The background as 8-bit sRGB, or None when it is transparent."""
+        if self.background == "transparent":
+            return None
+        digits = "ffffff" if self.background == "white" else self.background[1:]
+        return int(digits[0:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field by name, JSON-ready; `from_dict` gives an equal recipe back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """A recipe from (some of) its fields. Unknown keys are refused: a misspelt field must not be ignored."""
+        if not isinstance(values, Mapping):
+            raise RecipeInvalid(f"a recipe must be a mapping, not {type(values).__name__}", field="recipe")
+        known = [field.name for field in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise RecipeInvalid(
+                    f"unknown recipe field {key!r}", field=str(key), hint=f"Known fields: {', '.join(known)}"
+                )
+        return cls(**values)
+
+
+def _require_cutout(value: object) -> None:
+    if not isinstance(value, str) or not _MODEL_NAME.fullmatch(value):
+        raise RecipeInvalid(
+            f"cutout is {value!r}", field="cutout", hint='Use "plain", "none" or the name of a rembg model'
+        )
+
+
+def _require_background(value: object) -> str:
+    lowered = value.lower() if isinstance(value, str) else ""
+    if lowered not in ("white", "transparent") and not _HEX_COLOUR.fullmatch(lowered):
+        raise RecipeInvalid(
+            f"background is {value!r}", field="background", hint='Use "white", "transparent" or "#rrggbb"'
+        )
+    return lowered
+
+
+def _require_share(field: str, value: object, low: float) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(float(value)) or not low <= float(value) <= 1.0:  # type: ignore[arg-type]
+        raise RecipeInvalid(f"{field} is {value!r}", field=field, hint=f"Use a number from {low:g} to 1")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _require_side(field: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or not MIN_SIDE <= value <= MAX_SIDE:
+        raise RecipeInvalid(
+            f"{field} is {value!r}", field=field, hint=f"Use whole pixels from {MIN_SIDE} to {MAX_SIDE}"
+        )
