@@ -1,0 +1,41 @@
+"""How large a body may be. Counted while it arrives, so a wrong or missing Content-Length changes nothing."""
+
+from __future__ import annotations
+
+from fastapi import HTTPException
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from imagegen.http.problems import problem
+
+MAX_JSON_BYTES = 1 << 20  # the longest prompt takes 384,000, all of it written as \u escapes
+
+
+class BodyLimit:
+    """Refuses bodies above `most` bytes with 413: at once when their Content-Length says so, else where they
+    pass it."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+        self._detail = f"the body is larger than {most:,} bytes"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdecimal() and int(announced[:20]) > self._most:
+            # The rest of the body is not read, so the connection cannot be used again.
+            answer = problem(scope["state"]["request_id"], 413, self._detail, headers={"Connection": "close"})
+            return await answer(scope, receive, send)
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._most:
+                raise HTTPException(413, self._detail, headers={"Connection": "close"})
+            return message
+
+        return await self._app(scope, counted, send)

@@ -1,0 +1,86 @@
+"""Reading a request: OpenAI's parameters and ours -> the ImageRequests they ask for. Everything that cannot
+be honoured is refused here, by the name of its field, before anything is queued.
+"""
+
+from __future__ import annotations
+
+import math
+
+from imagegen.errors import InvalidRequest
+from imagegen.http.schemas.images import ImageGeneration
+from imagegen.request import MAX_STEPS, ImageRequest, parse_size
+from imagegen.weights.catalog import ModelCard
+from imagegen_postprocess import FinishingError, Recipe
+
+JPEG_WEBP_QUALITY = 90
+
+# A quality is a number of steps, in halves of the model's own. Whether more look better depends on the model.
+_HALVES = {"low": 1, "medium": 2, "standard": 2, "high": 4, "hd": 4, "xhigh": 6, "max": 8}
+
+
+def read(body: ImageGeneration, card: ModelCard, queue_size: int) -> list[ImageRequest]:
+    """The `n` requests of a body, for the model that it named. Raises InvalidRequest naming the field."""
+    _check_combinations(body, queue_size)
+    recipe = _recipe(body)
+    if recipe is not None and recipe.background == "transparent" and body.output_format == "jpeg":
+        raise InvalidRequest("jpeg cannot be transparent", field="output_format", hint="use png or webp")
+    width, height = parse_size(body.size) or (None, None)
+    request = ImageRequest(
+        body.prompt, str(card.path), width, height, steps=_steps(body, card), seed=body.seed, recipe=recipe
+    )
+    return request.variants(body.n)
+
+
+def encoding_quality(body: ImageGeneration) -> int:
+    """The encoder's 1..100 for OpenAI's output_compression 0..100."""
+    return JPEG_WEBP_QUALITY if body.output_compression is None else max(1, body.output_compression)
+
+
+def _check_combinations(body: ImageGeneration, queue_size: int) -> None:
+    if body.stream or body.partial_images:
+        field = "stream" if body.stream else "partial_images"
+        raise InvalidRequest("this server does not stream yet", field=field, hint="leave it out")
+    if body.output_format == "png" and body.output_compression is not None:
+        raise InvalidRequest(
+            "png has no quality to choose", field="output_compression", hint="use jpeg or webp"
+        )
+    if body.n > queue_size:
+        raise InvalidRequest(
+            f"{body.n} pictures never fit into this server's queue of {queue_size}",
+            field="n",
+            hint="ask for fewer at once, or set IMAGEGEN_QUEUE_SIZE",
+        )
+
+
+def _recipe(body: ImageGeneration) -> Recipe | None:
+    """The recipe with `background` written into it; None for no finishing."""
+    if body.recipe is False:
+        if body.background == "transparent":
+            raise InvalidRequest(
+                "only finishing makes it transparent, and recipe is false", field="background"
+            )
+        return None
+    fields = dict(body.recipe or {})
+    if body.background == "transparent":
+        fields.setdefault("background", "transparent")
+    try:
+        recipe = Recipe.from_dict(fields)
+    except FinishingError as error:
+        field = f"recipe.{error.field}" if error.field else "recipe"
+        raise InvalidRequest(error.message, field=field, hint=error.hint) from error
+    transparent = recipe.background == "transparent"
+    if body.background != "auto" and transparent != (body.background == "transparent"):
+        raise InvalidRequest(
+            f"is {body.background} here and {recipe.background} in the recipe", field="background"
+        )
+    return recipe
+
+
+def _steps(body: ImageGeneration, card: ModelCard) -> int | None:
+    if body.quality == "auto":
+        return body.steps
+    if body.steps is not None:
+        raise InvalidRequest(
+            "quality is a number of steps, and steps is given too", field="steps", hint="give one"
+        )
+    return min(MAX_STEPS, math.ceil(card.steps * _HALVES[body.quality] / 2))

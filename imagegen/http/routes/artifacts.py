@@ -1,0 +1,40 @@
+"""GET /v1/artifacts/{id}: the picture that response_format=url pointed to."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+
+from imagegen.http.problems import problem, request_id_of
+from imagegen.settings import Settings
+from imagegen.store.files import ArtifactFiles
+from imagegen.studio import Studio
+
+
+def router(studio: Studio, settings: Settings) -> APIRouter:
+    routes = APIRouter(prefix="/v1/artifacts", tags=["images"])
+    files = ArtifactFiles(settings.data_dir)
+
+    @routes.api_route(
+        "/{id}",
+        methods=["GET", "HEAD"],
+        name="artifact",
+        response_class=FileResponse,
+        operation_id="artifact",
+    )
+    def artifact(id: str, request: Request) -> Response:
+        """The picture's file. It never changes under its id, so its ETag is the id; byte ranges are
+        served."""
+        path = files.path(id)
+        if path is None:
+            detail = f"there is no picture {id!r} here (it was never made, or was deleted)"
+            return problem(request_id_of(request), 404, detail, code="artifact_not_found", param="id")
+        headers = {"ETag": f'"{id}"', "Cache-Control": "private, max-age=31536000, immutable"}
+        known = [
+            tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")
+        ]
+        if headers["ETag"] in known or "*" in known:
+            return Response(status_code=304, headers=headers)
+        return FileResponse(path, headers=headers, media_type=f"image/{path.suffix[1:]}")
+
+    return routes

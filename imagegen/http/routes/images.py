@@ -1,0 +1,58 @@
+"""POST /v1/images/generations: a description in, finished pictures out, in OpenAI's words.
+
+The way through: read (from_wire), submit, wait (results), answer (to_wire).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+
+from imagegen.artifact import Artifact
+from imagegen.errors import ImagegenError
+from imagegen.http.from_wire import encoding_quality, read
+from imagegen.http.results import results
+from imagegen.http.routes.models import served_model
+from imagegen.http.schemas.images import ImageGeneration, ImagesAnswer
+from imagegen.http.to_wire import answer
+from imagegen.request import ImageRequest
+from imagegen.settings import Settings
+from imagegen.store.files import ArtifactFiles
+from imagegen.studio import Studio
+
+
+def router(studio: Studio, settings: Settings) -> APIRouter:
+    routes = APIRouter(prefix="/v1/images", tags=["images"])
+    files = ArtifactFiles(settings.data_dir)
+
+    @routes.post("/generations", response_model_exclude_unset=True)
+    async def generate_images(body: ImageGeneration, request: Request) -> ImagesAnswer:
+        """Makes `n` finished pictures of what `prompt` describes."""
+        card = await run_in_threadpool(served_model, body.model, studio, settings)
+        futures = await run_in_threadpool(submit, read(body, card, settings.queue_size), studio)
+        artifacts = await results(futures, request)
+
+        def url_of(artifact: Artifact) -> str:
+            id = files.put(artifact, body.output_format, quality=encoding_quality(body))
+            return str(request.url_for("artifact", id=id))
+
+        return await run_in_threadpool(answer, body, card, artifacts, url_of)
+
+    return routes
+
+
+def submit(requests: Sequence[ImageRequest], studio: Studio) -> list[Future[Artifact]]:
+    """All of them or none: when the queue fills up half-way, those already in it are withdrawn and Overloaded
+    goes on."""
+    futures: list[Future[Artifact]] = []
+    for request in requests:
+        try:
+            futures.append(studio.submit(request))
+        except ImagegenError:
+            for future in futures:
+                future.cancel()
+            raise
+    return futures

@@ -1,0 +1,145 @@
+"""POST /v1/images/generations: OpenAI's parameters and answer, and our own beside them.
+
+Ranges that belong to a picture and not to the wire (prompt, size, steps, seed, recipe) are checked in one
+place for every way in, imagegen/request.py; here they are only written into the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Quality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
+
+
+class ImageGeneration(BaseModel):
+    """What to make. Unknown fields are refused; null stands for a field's default."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    prompt: str = Field(
+        description="what the picture shows; 1 to 32,000 characters",
+        examples=["red leather handbag, studio product photo"],
+        json_schema_extra={"minLength": 1, "maxLength": 32_000},
+    )
+    model: str | None = Field(None, description="a name from /v1/models; the server's own model unless given")
+    n: int = Field(1, ge=1, le=10, description="pictures; their seeds are seed, seed + 1, ...")
+    size: str = Field(
+        "auto",
+        description='"auto" (the model\'s own) or "WIDTHxHEIGHT" of the finished picture, sides 64 to 8192',
+        examples=["auto", "1024x1024"],
+        json_schema_extra={"pattern": r"^\s*([aA][uU][tT][oO]|\d+\s*[xX×]\s*\d+)\s*$"},
+    )
+    quality: Quality = Field(
+        "auto",
+        description="sets the number of steps: low half of the model's own, medium (auto, standard) its own, "
+        "high (hd) 2 times, xhigh 3 times, max 4 times as many",
+    )
+    background: Literal["auto", "opaque", "transparent"] = Field(
+        "auto",
+        description="transparent needs png or webp, and finishing; auto is the recipe's, which is white",
+    )
+    output_format: Literal["png", "jpeg", "webp"] = "png"
+    output_compression: int | None = Field(
+        None, ge=0, le=100, description="quality of jpeg and webp, 90 unless given; refused for png"
+    )
+    response_format: Literal["b64_json", "url"] = Field(
+        "b64_json", description="url: the picture is kept on the server and fetched from /v1/artifacts"
+    )
+    seed: int | None = Field(
+        None,
+        description="the same seed gives the same picture on one machine; drawn at random unless given",
+        json_schema_extra={"minimum": 0, "maximum": 2**32 - 1},
+    )
+    steps: int | None = Field(
+        None,
+        description="denoising steps instead of a quality",
+        json_schema_extra={"minimum": 1, "maximum": 100},
+    )
+    recipe: dict[str, Any] | Literal[False] | None = Field(
+        None,
+        description="how the picture is finished (cutout, background, white_balance, exposure, fill, width, "
+        "height); false leaves the model's pixels as they are",
+        examples=[{"fill": 0.85, "background": "white"}, False],
+    )
+    stream: bool = Field(False, description="true is refused: this server does not stream yet")
+    partial_images: int = Field(
+        0, ge=0, le=3, description="more than 0 is refused: this server does not stream yet"
+    )
+    moderation: Literal["auto", "low"] | None = Field(
+        None, description="accepted and ignored: nothing is filtered"
+    )
+    style: Literal["vivid", "natural"] | None = Field(None, description="accepted and ignored")
+    user: str | None = Field(None, description="accepted and ignored: not stored")
+    safety_identifier: str | None = Field(None, description="accepted and ignored: not stored")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_default(cls, body: object) -> object:
+        if not isinstance(body, dict):
+            return body
+        nulls = {name for name in cls.model_fields if body.get(name, ...) is None}
+        return {name: value for name, value in body.items() if name not in nulls}
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _fields_or_false(cls, value: object) -> object:
+        if value is not False and not isinstance(value, dict):
+            raise ValueError("must be an object of recipe fields, or false for no finishing")
+        return value
+
+
+class TokenDetails(BaseModel):
+    text_tokens: int
+    image_tokens: int
+
+
+class Usage(BaseModel):
+    """Positions the transformer reads and writes: a prompt is always padded to the model's text length, and a
+    picture has one position for each patch that the model generates before finishing."""
+
+    input_tokens: int
+    input_tokens_details: TokenDetails
+    output_tokens: int
+    output_tokens_details: TokenDetails
+    total_tokens: int
+
+
+class PictureDetails(BaseModel):
+    """How this picture came to be."""
+
+    seed: int
+    steps: int
+    seconds: float = Field(description="seconds of work, without the wait in the queue")
+    timings: dict[str, float] = Field(description="seconds by phase")
+    generated_size: str = Field(description="the model's own pixels before finishing", examples=["256x256"])
+    recipe: dict[str, Any] | None
+    report: dict[str, Any] | None = Field(description="what each finishing step did")
+    warnings: list[str] = Field(description="what could not be honoured in full")
+
+
+class Picture(BaseModel):
+    b64_json: str | None = None
+    url: str | None = None
+    imagegen: PictureDetails
+
+
+class AnswerDetails(BaseModel):
+    model: str
+    ignored: list[str] = Field(description="fields of the request that were accepted and changed nothing")
+
+
+class ImagesAnswer(BaseModel):
+    """OpenAI's answer; `imagegen` is ours, which its client keeps as an extra member."""
+
+    created: int
+    data: list[Picture]
+    background: Literal["opaque", "transparent"]
+    output_format: Literal["png", "jpeg", "webp"]
+    quality: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(
+        description="null when steps were given"
+    )
+    size: str = Field(description="the pictures' real size", examples=["256x256"])
+    usage: Usage
+    imagegen: AnswerDetails

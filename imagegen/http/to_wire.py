@@ -1,0 +1,94 @@
+"""Writing an answer: artifacts -> OpenAI's members and ours."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from imagegen.artifact import Artifact
+from imagegen.errors import GenerationFailed
+from imagegen.http.from_wire import encoding_quality
+from imagegen.http.schemas.images import (
+    AnswerDetails,
+    ImageGeneration,
+    ImagesAnswer,
+    Picture,
+    PictureDetails,
+    Quality,
+    TokenDetails,
+    Usage,
+)
+from imagegen.weights.catalog import ModelCard
+
+IGNORED = ("moderation", "style", "user", "safety_identifier")
+_SAME_AS: dict[Quality, Literal["low", "medium", "high", "xhigh", "max"]] = {
+    "auto": "medium",
+    "low": "low",
+    "medium": "medium",
+    "standard": "medium",
+    "high": "high",
+    "hd": "high",
+    "xhigh": "xhigh",
+    "max": "max",
+}
+
+
+def answer(
+    body: ImageGeneration, card: ModelCard, artifacts: Sequence[Artifact], url_of: Callable[[Artifact], str]
+) -> ImagesAnswer:
+    """The wire form of what was made; `url_of` stores a picture and says where."""
+    pictures = []
+    for artifact in artifacts:
+        if body.response_format == "url":
+            picture = Picture(url=url_of(artifact), imagegen=_details(artifact))
+        else:
+            data = artifact.encode(body.output_format, quality=encoding_quality(body))
+            picture = Picture(b64_json=base64.b64encode(data).decode("ascii"), imagegen=_details(artifact))
+        pictures.append(picture)
+    first = artifacts[0].picture
+    return ImagesAnswer(
+        created=int(time.time()),
+        data=pictures,
+        background="transparent" if first.mode in ("RGBA", "LA") else "opaque",
+        output_format=body.output_format,
+        quality=None if body.steps is not None else _SAME_AS[body.quality],
+        size=f"{first.width}x{first.height}",
+        usage=_usage(card, artifacts),
+        imagegen=AnswerDetails(
+            model=card.name, ignored=[name for name in IGNORED if getattr(body, name) is not None]
+        ),
+    )
+
+
+def _details(artifact: Artifact) -> PictureDetails:
+    request, made = artifact.request, artifact.provenance
+    if request is None or request.seed is None or request.steps is None:
+        raise GenerationFailed("the picture came without the request that made it")
+    return PictureDetails(
+        seed=request.seed,
+        steps=request.steps,
+        seconds=round(artifact.seconds, 4),
+        timings={phase: round(seconds, 4) for phase, seconds in artifact.timings.items()},
+        generated_size=f"{made.generated_width}x{made.generated_height}",
+        recipe=None if request.recipe is None else request.recipe.to_dict(),
+        report=None if artifact.report is None else artifact.report.to_dict(),
+        warnings=list(artifact.warnings),
+    )
+
+
+def _usage(card: ModelCard, artifacts: Sequence[Artifact]) -> Usage:
+    text = card.text_length * len(artifacts)
+    image = sum(
+        ((a.provenance.generated_width or 0) // card.multiple)
+        * ((a.provenance.generated_height or 0) // card.multiple)
+        for a in artifacts
+    )
+    return Usage(
+        input_tokens=text,
+        input_tokens_details=TokenDetails(text_tokens=text, image_tokens=0),
+        output_tokens=image,
+        output_tokens_details=TokenDetails(text_tokens=0, image_tokens=image),
+        total_tokens=text + image,
+    )
