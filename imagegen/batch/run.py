@@ -67,8 +67,8 @@ def run_batch(
     """Makes a picture for each row of `csv` into `out`, with manifest.csv and gallery.html beside them.
 
     `limit` takes only the first rows. `on_start` hears how many rows there are, `on_outcome` what became of
-    each, in the order of the file. Raises InputFileInvalid, InvalidRequest(field="limit"), SettingsInvalid (the
-    jobs database) and MACHINE_FAULTS; failed rows are in the report.
+    each, in the order of the file. Raises InputFileInvalid, InvalidRequest (limit),
+    SettingsInvalid (jobs database) and MACHINE_FAULTS; failed rows are in the report.
     """
     started = time.monotonic()
     if limit is not None and limit < 1:

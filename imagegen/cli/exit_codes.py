@@ -1,0 +1,25 @@
+"""What each exit code means, for --help; errors.py decides which error has which."""
+
+from __future__ import annotations
+
+EXIT_CODES = {
+    0: "done",
+    1: "an error that nobody foresaw; please report it",
+    2: "a wrong option, request field or setting",
+    3: "no model of that name",
+    4: "a model's files are missing, damaged or do not fit together",
+    5: "an input file (CSV, picture) cannot be used",
+    6: "the output cannot be written",
+    7: "the queue is full",
+    8: "not enough memory",
+    9: "an optional part is needed and not installed",
+    10: "the model failed",
+    11: "some rows of a batch or some files failed; the others are done",
+    12: "an API key is missing or wrong",
+    130: "stopped with Ctrl-C",
+}
+
+
+def exit_code_table() -> str:
+    """One paragraph a line, as the help page wants it."""
+    return "Exit codes:\n\n" + "\n\n".join(f"{code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())

@@ -1,0 +1,78 @@
+"""imagegen finish: photos in, finished product pictures out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imagegen.cli.finishing import Background, Size, recipe
+from imagegen.cli.json_line import Json, print_json
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def finish(
+    files: Annotated[list[Path], typer.Argument(help="Photos of products on plain backgrounds.")],
+    out: Annotated[Path, typer.Option(help="Folder for the finished pictures (PNG), made when missing.")],
+    background: Background = None,
+    size: Size = None,
+    json: Json = False,
+) -> None:
+    """Finish photos: cut out, balance colours, centre on a clean canvas.
+
+    A photo that cannot be used does not stop the others; exit code 11 says that there was one.
+    """
+    from imagegen.batch.file_names import FileNames
+    from imagegen.cli.destination import require_writable
+    from imagegen.cli.failure import as_json, as_text
+    from imagegen.cli.progress import bar
+    from imagegen.errors import BatchIncomplete, ImagegenError
+    from imagegen.request import parse_size
+    from imagegen.settings import load_settings
+    from imagegen.studio import Studio
+
+    chosen = recipe(background, parse_size(size) if size is not None else None)
+    require_writable(out / "picture.png")
+    names = FileNames()
+    made: list[dict[str, Any]] = []
+    failures: list[tuple[Path, ImagegenError]] = []
+    with bar("Finishing") as progress, Studio(load_settings()) as studio:
+        for done, file in enumerate(files, start=1):
+            try:
+                artifact = studio.finish(_open(file), chosen)
+                target = artifact.save(out / names.take(file.stem, ".png"))
+            except ImagegenError as error:
+                failures.append((file, error))
+            else:
+                made.append({"source": str(file), "file": str(target), **artifact.to_dict()})
+            progress.show("Finishing", done, len(files))
+    if failures and len(files) == 1:
+        raise failures[0][1]
+    incomplete = BatchIncomplete(f"{len(failures)} of {len(files)} photos could not be finished")
+    if json:
+        result: dict[str, Any] = {"pictures": made}
+        if failures:
+            result["failed"] = [{"source": str(file), "error": as_json(error)} for file, error in failures]
+            result["error"] = as_json(incomplete)
+        print_json(result)
+        raise typer.Exit(incomplete.exit_code if failures else 0)
+    for picture in made:
+        typer.echo(f"{picture['source']} -> {picture['file']}")
+    for _, failure in failures:
+        typer.echo(as_text(failure), err=True)
+    if failures:
+        raise incomplete
+
+
+def _open(file: Path) -> Image:
+    """Raises InputFileInvalid naming the file."""
+    from imagegen.errors import InputFileInvalid
+    from imagegen_postprocess import FinishingError, open_picture
+
+    try:
+        return open_picture(file)
+    except FinishingError as error:
+        raise InputFileInvalid(error.message, field=str(file), hint=error.hint) from error

@@ -1,0 +1,90 @@
+"""imagegen generate: a description in, a finished picture out."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imagegen.cli.finishing import Background, Size, recipe
+from imagegen.cli.json_line import Json, print_json
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", help="File to write (.png, .jpg, .webp); an existing one is replaced."
+        ),
+    ],
+    size: Size = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Denoising steps, 1 to 100.", show_default="the model's own")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed gives the same picture.", show_default="drawn anew")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", help="Number of pictures: FILE-1.png, FILE-2.png, ...")] = 1,
+    model: Annotated[
+        str | None, typer.Option(help="Name or folder of a model.", show_default="IMAGEGEN_MODEL, or starter")
+    ] = None,
+    no_finish: Annotated[
+        bool, typer.Option("--no-finish", help="Keep the model's pixels: no cut-out, colour or canvas.")
+    ] = False,
+    background: Background = None,
+    json: Json = False,
+) -> None:
+    """Make a product picture from a description."""
+    started = time.perf_counter()
+    from imagegen.cli.destination import destinations
+    from imagegen.cli.progress import bar
+    from imagegen.errors import InvalidRequest
+    from imagegen.request import ImageRequest, parse_size
+    from imagegen.settings import load_settings
+    from imagegen.weights.catalog import find_model
+
+    if no_finish and background is not None:
+        raise InvalidRequest("is part of finishing", field="background", hint="leave out --no-finish")
+    width, height = (parse_size(size) if size is not None else None) or (None, None)
+    settings = load_settings(model=model)
+    requests = ImageRequest(
+        prompt,
+        model=settings.model,
+        width=width,
+        height=height,
+        steps=steps,
+        seed=seed,
+        recipe=None if no_finish else recipe(background),
+    ).variants(n)
+    card = find_model(settings.model, settings.models_dir)
+    files = destinations(output, n, transparent=background == "transparent")
+
+    from imagegen.studio import Studio
+
+    made = []
+    with bar(f"Loading {card.name}") as progress, Studio(settings) as studio:
+        total = n * (steps or card.steps)
+        done = itertools.count(1)
+
+        def step(_done: int, _total: int) -> None:
+            progress.show("Generating", next(done), total)
+
+        for first in range(0, n, settings.max_batch):
+            group = slice(first, first + settings.max_batch)
+            pictures = [studio.submit(request, on_step=step) for request in requests[group]]
+            for file, picture in zip(files[group], pictures, strict=True):
+                artifact = picture.result()
+                artifact.save(file)
+                made.append({"file": str(file), **artifact.to_dict()})
+    seconds = time.perf_counter() - started
+    if json:
+        print_json({"pictures": made, "seconds": round(seconds, 3)})
+        return
+    for entry in made:
+        typer.echo(f"{entry['file']}  {entry['width']}x{entry['height']}, seed {entry['request']['seed']}")
+        for warning in entry["warnings"]:
+            typer.echo(f"  note: {warning}", err=True)

@@ -1,0 +1,103 @@
+"""What a machine has to offer, looked up now: nothing is measured, downloaded or changed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from imagegen import __version__
+from imagegen.settings import Settings
+from imagegen.weights.catalog import list_models
+
+# The instructions that decide which CPU paths there are (int8 dot products, bf16 tiles).
+CPU_FLAGS = (
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "asimddp",
+)
+
+
+def survey(settings: Settings) -> dict[str, Any]:
+    """Everything `imagegen doctor` shows: texts, lists of texts, `kernels` and `problems`."""
+    import torch
+
+    from imagegen_kernels.dispatch import describe
+
+    has_cuda = torch.cuda.is_available()
+    device = ("cuda" if has_cuda else "cpu") if settings.device == "auto" else settings.device
+    models = list_models(settings.models_dir)
+    return {
+        "imagegen": __version__,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",
+        "cpu": f"{os.cpu_count()} cores; {' '.join(_cpu_flags()) or 'no known vector instructions'}",
+        "memory": _memory(),
+        "gpu": torch.cuda.get_device_name() if has_cuda else "none that torch can use",
+        "device": device,
+        "data": f"{settings.data_dir}, {_free(settings.data_dir) / 1e9:.1f} GB free",
+        "models": [f"{card.name} ({card.width}x{card.height}, {card.steps} steps)" for card in models],
+        "cut-outs": ["plain backgrounds: built in", *_matting_models()],
+        "kernels": [{"op": op, "implementation": name, "why": why} for op, name, why in describe(device)],
+        "problems": _problems(settings, has_cuda, bool(models)),
+    }
+
+
+def _cpu_flags() -> list[str]:
+    """From Linux's own list; elsewhere unknown."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return []
+    words = set(info.read_text(errors="replace").split())
+    return [flag for flag in CPU_FLAGS if flag in words]
+
+
+def _memory() -> str:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return "unknown"
+    return f"{total / 1e9:.1f} GB"
+
+
+def _free(folder: Path) -> int:
+    """Bytes free where `folder` is or will be."""
+    return shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
+
+
+def _matting_models() -> list[str]:
+    """The files of rembg's models on this machine; imagegen never downloads one."""
+    home = Path(os.environ.get("U2NET_HOME", "~/.u2net")).expanduser()
+    found = sorted(file.stem for file in home.glob("*.onnx"))
+    if not found:
+        return ["rembg: no models on this machine"]
+    return [f"rembg: {', '.join(found)}"]
+
+
+def _problems(settings: Settings, has_cuda: bool, has_models: bool) -> list[str]:
+    problems = []
+    if not has_models:
+        problems.append("no model is installed: set IMAGEGEN_MODELS_DIR to a folder of checkpoints")
+    if settings.device == "cuda" and not has_cuda:
+        problems.append("IMAGEGEN_DEVICE is cuda and torch finds no CUDA device")
+    if _version("onnxruntime") is None and _version("onnxruntime-gpu") is None:
+        problems.append(
+            "onnxruntime is not installed: rembg cut-outs will not work (pip install imagegen[cpu])"
+        )
+    return problems
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
