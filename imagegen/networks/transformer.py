@@ -1,0 +1,332 @@
+"""FLUX.2 [klein]'s transformer: double-stream blocks (text and image apart, joint attention), then
+single-stream blocks.
+
+Layer names are those of diffusers' `Flux2Transformer2DModel` state dict, except that projections of the same
+input are one linear here (`FUSED`): their activations are quantised once and one product runs instead of
+three. What depends on the timestep alone (`modulations`), on the prompt alone (`embed_text`) or on the size
+alone (`rotary`) is its own call, so that the denoising loop does not repeat it. Knows nothing of schedules,
+noise or files.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from imagegen_kernels import attention, gated_residual, modulate, qk_rope, swiglu
+
+
+@dataclass(frozen=True, slots=True)
+class TransformerConfig:
+    """The keys of transformer/config.json that shape the network. Raises ValueError for what it cannot
+    run."""
+
+    in_channels: int
+    num_layers: int
+    num_single_layers: int
+    attention_head_dim: int
+    num_attention_heads: int
+    joint_attention_dim: int
+    axes_dims_rope: tuple[int, ...]
+    rope_theta: float = 2000
+    timestep_guidance_channels: int = 256
+    mlp_ratio: float = 3.0
+    eps: float = 1e-6
+    patch_size: int = 1
+    out_channels: int | None = None
+    guidance_embeds: bool = True
+
+    def __post_init__(self) -> None:
+        if self.guidance_embeds:
+            raise ValueError("guidance_embeds true is not supported: only [klein] models are")
+        if self.patch_size != 1 or self.out_channels not in (None, self.in_channels):
+            raise ValueError(
+                "patch_size other than 1 and out_channels other than in_channels are not supported"
+            )
+        if len(self.axes_dims_rope) != 4 or sum(self.axes_dims_rope) != self.attention_head_dim:
+            raise ValueError("axes_dims_rope must be four numbers that sum to attention_head_dim")
+
+    @property
+    def width(self) -> int:
+        return self.num_attention_heads * self.attention_head_dim
+
+    @property
+    def mlp_width(self) -> int:
+        return int(self.width * self.mlp_ratio)
+
+
+class Stream(NamedTuple):
+    """Modulation of one residual branch, each [1, 1, width]: LayerNorm(x) * (1 + scale) + shift, then x +
+    gate * branch."""
+
+    shift: Tensor
+    scale: Tensor
+    gate: Tensor
+
+
+class Modulation(NamedTuple):
+    """All that the blocks need to know of a timestep; shared by every block and every picture of a batch."""
+
+    image: tuple[Stream, Stream]
+    text: tuple[Stream, Stream]
+    single: Stream
+    out_shift: Tensor
+    out_scale: Tensor
+
+
+class Rotary(NamedTuple):
+    """Cosines and sines of every token's position, float32 [text + image tokens, head_dim / 2], text
+    first."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+class Transformer(nn.Module):
+    """Predicts the velocity of image latents."""
+
+    FUSED: ClassVar[dict[str, tuple[str, ...]]] = {
+        "to_qkv": ("to_q", "to_k", "to_v"),
+        "add_qkv_proj": ("add_q_proj", "add_k_proj", "add_v_proj"),
+    }
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.time_guidance_embed = TimestepEmbedding(config.timestep_guidance_channels, width)
+        self.double_stream_modulation_img = ModulationLinear(width, 6)
+        self.double_stream_modulation_txt = ModulationLinear(width, 6)
+        self.single_stream_modulation = ModulationLinear(width, 3)
+        self.x_embedder = nn.Linear(config.in_channels, width, bias=False)
+        self.context_embedder = nn.Linear(config.joint_attention_dim, width, bias=False)
+        self.transformer_blocks = nn.ModuleList(DoubleBlock(config) for _ in range(config.num_layers))
+        self.single_transformer_blocks = nn.ModuleList(
+            SingleBlock(config) for _ in range(config.num_single_layers)
+        )
+        self.norm_out = ModulationLinear(width, 2)
+        self.proj_out = nn.Linear(width, config.in_channels, bias=False)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of activations and of weights that are not packed."""
+        return self.x_embedder.weight.dtype
+
+    def embed_text(self, prompt_embeds: Tensor) -> Tensor:
+        """Prompt embeddings [B, T, joint_attention_dim] -> text tokens [B, T, width]."""
+        embedded: Tensor = self.context_embedder(prompt_embeds.to(self.dtype))
+        return embedded
+
+    def modulations(self, timesteps: Tensor) -> list[Modulation]:
+        """One Modulation for each of `timesteps` [N], float32 in 0..1000. The same for any batch."""
+        time = silu(self.time_guidance_embed(timesteps, self.dtype))
+        image, text = self.double_stream_modulation_img(time), self.double_stream_modulation_txt(time)
+        single, out = self.single_stream_modulation(time), self.norm_out(time)
+        return [
+            Modulation(
+                image=(Stream(*i[:3]), Stream(*i[3:])),
+                text=(Stream(*t[:3]), Stream(*t[3:])),
+                single=Stream(*s),
+                out_scale=o[0],
+                out_shift=o[1],
+            )
+            for i, t, s, o in zip(image, text, single, out, strict=True)
+        ]
+
+    def rotary(self, text_length: int, rows: int, columns: int) -> Rotary:
+        """Positions of `text_length` text tokens and rows x columns image tokens, on four axes (time, row,
+        column, word).
+
+        Text token l is at (0, 0, 0, l), an image token at (0, row, column, 0); axis a turns pair i of its
+        `axes_dims_rope[a]` channels by position * rope_theta^(-2i/dim). Angles are computed in float64.
+        """
+        word = torch.arange(text_length, dtype=torch.float64)
+        row = torch.arange(rows, dtype=torch.float64).repeat_interleave(columns)
+        column = torch.arange(columns, dtype=torch.float64).repeat(rows)
+        positions = torch.zeros(text_length + rows * columns, 4, dtype=torch.float64)
+        positions[:text_length, 3] = word
+        positions[text_length:, 1], positions[text_length:, 2] = row, column
+        angles = []
+        for axis, channels in enumerate(self.config.axes_dims_rope):
+            steps = torch.arange(0, channels, 2, dtype=torch.float64) / channels
+            angles.append(positions[:, axis, None] * self.config.rope_theta**-steps)
+        angle = torch.cat(angles, dim=1)
+        device = self.x_embedder.weight.device
+        return Rotary(angle.cos().float().to(device), angle.sin().float().to(device))
+
+    def forward(self, latents: Tensor, text: Tensor, modulation: Modulation, rotary: Rotary) -> Tensor:
+        """latents [B, S, in_channels] and text tokens [B, T, width] -> velocity [B, S, in_channels], both in
+        `dtype`."""
+        image: Tensor = self.x_embedder(latents)
+        text_length = text.shape[1]
+        for block in self.transformer_blocks:
+            image, text = block(image, text, modulation, rotary)
+        tokens = torch.cat([text, image], dim=1)
+        for block in self.single_transformer_blocks:
+            tokens = block(tokens, modulation.single, rotary)
+        image = modulate(tokens[:, text_length:], modulation.out_shift, modulation.out_scale, self.config.eps)
+        velocity: Tensor = self.proj_out(image)
+        return velocity
+
+
+class DoubleBlock(nn.Module):
+    """Text and image attend together; each has its own weights and its own MLP."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.eps = config.eps
+        self.attn = JointAttention(config)
+        self.ff = FeedForward(config)
+        self.ff_context = FeedForward(config)
+
+    def forward(
+        self, image: Tensor, text: Tensor, modulation: Modulation, rotary: Rotary
+    ) -> tuple[Tensor, Tensor]:
+        (image_attn, image_mlp), (text_attn, text_mlp) = modulation.image, modulation.text
+        image_out, text_out = self.attn(
+            modulate(image, image_attn.shift, image_attn.scale, self.eps),
+            modulate(text, text_attn.shift, text_attn.scale, self.eps),
+            rotary,
+        )
+        image = gated_residual(image, image_attn.gate, image_out)
+        text = gated_residual(text, text_attn.gate, text_out)
+        image_out = self.ff(modulate(image, image_mlp.shift, image_mlp.scale, self.eps))
+        text_out = self.ff_context(modulate(text, text_mlp.shift, text_mlp.scale, self.eps))
+        return gated_residual(image, image_mlp.gate, image_out), gated_residual(text, text_mlp.gate, text_out)
+
+
+class JointAttention(nn.Module):
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        width, head_dim = config.width, config.attention_head_dim
+        self.heads, self.eps = config.num_attention_heads, config.eps
+        self.to_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.norm_q, self.norm_k = HeadNorm(head_dim), HeadNorm(head_dim)
+        self.to_out = nn.ModuleList([nn.Linear(width, width, bias=False)])
+        self.add_qkv_proj = nn.Linear(width, 3 * width, bias=False)
+        self.norm_added_q, self.norm_added_k = HeadNorm(head_dim), HeadNorm(head_dim)
+        self.to_add_out = nn.Linear(width, width, bias=False)
+
+    def forward(self, image: Tensor, text: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor]:
+        length = text.shape[1]
+        text_q, text_k, text_v = self.add_qkv_proj(text).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        image_q, image_k, image_v = self.to_qkv(image).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        text_q, text_k = qk_rope(
+            text_q,
+            text_k,
+            self.norm_added_q.weight,
+            self.norm_added_k.weight,
+            rotary.cos[:length],
+            rotary.sin[:length],
+            self.eps,
+            interleaved=True,
+        )
+        image_q, image_k = qk_rope(
+            image_q,
+            image_k,
+            self.norm_q.weight,
+            self.norm_k.weight,
+            rotary.cos[length:],
+            rotary.sin[length:],
+            self.eps,
+            interleaved=True,
+        )
+        q, k = torch.cat([text_q, image_q], dim=1), torch.cat([text_k, image_k], dim=1)
+        v = torch.cat([text_v, image_v], dim=1)
+        out = attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2).flatten(2)
+        return self.to_out[0](out[:, length:]), self.to_add_out(out[:, :length])
+
+
+class SingleBlock(nn.Module):
+    """Attention and MLP side by side over text and image tokens, with one linear into both and one out of
+    both."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.eps = config.eps
+        self.attn = ParallelAttention(config)
+
+    def forward(self, tokens: Tensor, modulation: Stream, rotary: Rotary) -> Tensor:
+        out = self.attn(modulate(tokens, modulation.shift, modulation.scale, self.eps), rotary)
+        return gated_residual(tokens, modulation.gate, out)
+
+
+class ParallelAttention(nn.Module):
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        width, mlp_width = config.width, config.mlp_width
+        self.heads, self.eps = config.num_attention_heads, config.eps
+        self.widths = [3 * width, 2 * mlp_width]
+        self.to_qkv_mlp_proj = nn.Linear(width, sum(self.widths), bias=False)
+        self.norm_q, self.norm_k = HeadNorm(config.attention_head_dim), HeadNorm(config.attention_head_dim)
+        self.to_out = nn.Linear(width + mlp_width, width, bias=False)
+
+    def forward(self, tokens: Tensor, rotary: Rotary) -> Tensor:
+        qkv, mlp = self.to_qkv_mlp_proj(tokens).split(self.widths, dim=-1)
+        q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).unbind(2)
+        q, k = qk_rope(
+            q, k, self.norm_q.weight, self.norm_k.weight, rotary.cos, rotary.sin, self.eps, interleaved=True
+        )
+        out = attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2).flatten(2)
+        projected: Tensor = self.to_out(torch.cat([out, swiglu(mlp)], dim=-1))
+        return projected
+
+
+class FeedForward(nn.Module):
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.linear_in = nn.Linear(config.width, 2 * config.mlp_width, bias=False)
+        self.linear_out = nn.Linear(config.mlp_width, config.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.linear_out(swiglu(self.linear_in(x)))
+        return out
+
+
+class HeadNorm(nn.Module):
+    """The weight [head_dim] of an RMS norm over each head; `qk_rope` applies it."""
+
+    def __init__(self, head_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(head_dim))
+
+
+class ModulationLinear(nn.Module):
+    def __init__(self, width: int, parts: int) -> None:
+        super().__init__()
+        self.parts = parts
+        self.linear = nn.Linear(width, parts * width, bias=False)
+
+    def forward(self, time: Tensor) -> Tensor:
+        """Activated time embedding [N, width] -> [N, parts, 1, 1, width]."""
+        parts: Tensor = self.linear(time).unflatten(-1, (self.parts, 1, 1, -1))
+        return parts
+
+
+class TimestepEmbedding(nn.Module):
+    """Sinusoids of the timestep (cosines first, periods up to 10000; as in DDPM), then two linears."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.timestep_embedder = nn.ModuleDict(
+            {
+                "linear_1": nn.Linear(channels, width, bias=False),
+                "linear_2": nn.Linear(width, width, bias=False),
+            }
+        )
+
+    def forward(self, timesteps: Tensor, dtype: torch.dtype) -> Tensor:
+        """timesteps [N] in 0..1000 -> [N, width] in `dtype`; the sinusoids are computed in float32."""
+        half = self.channels // 2
+        exponents = torch.arange(half, dtype=torch.float32, device=timesteps.device) / half
+        angles = timesteps.float()[:, None] * torch.exp(-math.log(10000) * exponents)
+        waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(dtype)
+        hidden = silu(self.timestep_embedder["linear_1"](waves))
+        embedded: Tensor = self.timestep_embedder["linear_2"](hidden)
+        return embedded

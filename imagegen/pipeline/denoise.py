@@ -1,0 +1,49 @@
+"""The denoising loop: Euler steps along the velocity that the transformer predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from imagegen.networks.transformer import Modulation, Rotary, Transformer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every picture of a size and a number of steps shares: noise levels, modulation of each step,
+    positions."""
+
+    sigmas: list[float]
+    modulations: list[Modulation]
+    rotary: Rotary
+
+
+def denoise(
+    transformer: Transformer,
+    latents: Tensor,
+    text: Tensor,
+    plan: Plan,
+    *,
+    guidance: float = 1.0,
+    empty_text: Tensor | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Noise [B, S, C], float32, and text tokens [B, T, width] -> latents of pictures, float32.
+
+    With `guidance` above 1 the step is pushed away from what the empty prompt [1, T, width] gives
+    (classifier-free guidance). `on_step(done, total)` is called after each step; what it raises ends the
+    loop.
+    """
+    total = len(plan.modulations)
+    for step, modulation in enumerate(plan.modulations):
+        sample = latents.to(transformer.dtype)
+        velocity = transformer(sample, text, modulation, plan.rotary).float()
+        if guidance > 1 and empty_text is not None:
+            empty = transformer(sample, empty_text.expand_as(text), modulation, plan.rotary).float()
+            velocity = empty + guidance * (velocity - empty)
+        latents = latents + (plan.sigmas[step + 1] - plan.sigmas[step]) * velocity
+        if on_step is not None:
+            on_step(step + 1, total)
+    return latents

@@ -1,0 +1,268 @@
+"""A checkpoint becomes networks: shapes from config.json, tensors by name from safetensors, packed linears
+where codes are stored.
+
+Networks are built on torch's meta device, without memory and without random numbers, and each tensor is
+assigned from the mapped file; only a tensor whose dtype must change, or that is one of several that run as
+one linear, is copied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from imagegen.errors import CheckpointInvalid
+from imagegen.networks.autoencoder import Autoencoder, AutoencoderConfig
+from imagegen.networks.quantized_linear import QuantizedLinear
+from imagegen.networks.text_encoder import Embedding, TextEncoder, TextEncoderConfig
+from imagegen.networks.transformer import Transformer, TransformerConfig
+from imagegen.weights.catalog import ModelCard
+from imagegen.weights.locate import COPY_AGAIN, TensorFiles, read_json
+from imagegen.weights.tokenizer import PromptTokenizer, load_tokenizer
+from imagegen_kernels.formats import Format, PackedWeight
+
+Config = TypeVar("Config")
+
+SMALL_NETWORK = 1 << 30
+"""Bytes of a component up to which a CPU runs it in float32; larger ones run in bfloat16 to fit memory and
+memory bandwidth."""
+
+
+@dataclass(frozen=True)
+class Components:
+    """What a pipeline runs. `scheduler` is the content of scheduler/scheduler_config.json."""
+
+    card: ModelCard
+    device: torch.device
+    transformer: Transformer
+    text_encoder: TextEncoder
+    tokenizer: PromptTokenizer
+    autoencoder: Autoencoder
+    scheduler: dict[str, Any]
+
+
+def load_components(card: ModelCard, device: str = "auto", dtype: torch.dtype | None = None) -> Components:
+    """Everything that makes pictures, on `device` ("auto": cuda where there is one), in `dtype` (None: what
+    suits the device).
+
+    Raises CheckpointInvalid naming the file and tensor that is missing, left over, misshapen, truncated or
+    unsupported.
+    """
+    place = (
+        torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if device == "auto"
+        else torch.device(device)
+    )
+    loader = _Loader(card.path, place, dtype)
+    transformer = loader.load(
+        "transformer", lambda config: Transformer(_config(TransformerConfig, config)), fused=Transformer.FUSED
+    )
+    text_encoder = loader.load(
+        "text_encoder",
+        lambda config: TextEncoder(_config(TextEncoderConfig, config), card.text_encoder_out_layers),
+        fused=TextEncoder.FUSED,
+        prefix="model.",
+        # Layers above the last one that is asked for, the norm behind them, and the head that predicts words.
+        unused=re.compile(r"model\.layers\.\d+\.|model\.norm\.weight|lm_head\.weight"),
+    )
+    autoencoder = loader.load(
+        "vae",
+        lambda config: Autoencoder(_config(AutoencoderConfig, config), parts=("decoder",)),
+        unused=re.compile(r"encoder\.|quant_conv\.|bn\.num_batches_tracked"),
+    )
+    return Components(
+        card=card,
+        device=place,
+        transformer=transformer,
+        text_encoder=text_encoder,
+        tokenizer=load_tokenizer(card.path / "tokenizer"),
+        autoencoder=autoencoder,
+        scheduler=read_json(card.path / "scheduler" / "scheduler_config.json"),
+    )
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class _Loader:
+    def __init__(self, checkpoint: Path, device: torch.device, dtype: torch.dtype | None) -> None:
+        self._checkpoint, self._device, self._dtype = checkpoint, device, dtype
+
+    def load(
+        self,
+        component: str,
+        build: Callable[[dict[str, Any]], Network],
+        *,
+        fused: Mapping[str, tuple[str, ...]] | None = None,
+        prefix: str = "",
+        unused: re.Pattern[str] | None = None,
+    ) -> Network:
+        """The network of one component folder. `fused` names linears that are stored in parts, `unused`
+        tensors that may stay."""
+        folder = self._checkpoint / component
+        config_file = folder / "config.json"
+        config = read_json(config_file)
+        try:
+            quantization = _Quantization.read(config.get("quantization_config"))
+            with torch.device("meta"):
+                network = build(config)
+        except (ValueError, TypeError) as error:
+            raise CheckpointInvalid(str(error), field=str(config_file)) from error
+        files = TensorFiles(folder)
+        dtype = self._dtype or self._suitable(network)
+        state = _State(files, quantization, fused or {}, prefix, dtype, self._device)
+        state.fill(network)
+        state.check_left_over(unused)
+        return network.eval()
+
+    def _suitable(self, network: nn.Module) -> torch.dtype:
+        """float32 for a small network on a CPU, bfloat16 otherwise."""
+        if self._device.type != "cpu":
+            return torch.bfloat16
+        size = 4 * sum(
+            p.numel() for m in network.modules() if not isinstance(m, Embedding) for p in m.parameters(False)
+        )
+        return torch.float32 if size <= SMALL_NETWORK else torch.bfloat16
+
+
+@dataclass(frozen=True)
+class _Quantization:
+    """How the packed linears of a component are stored; `group_size` None is one scale a row."""
+
+    format: Format
+    group_size: int | None
+
+    @classmethod
+    def read(cls, config: object) -> _Quantization | None:
+        """Raises ValueError for a method or layout that imagegen does not read."""
+        if config is None:
+            return None
+        if not isinstance(config, dict) or config.get("quant_method") != "imagegen":
+            method = config.get("quant_method") if isinstance(config, dict) else config
+            raise ValueError(
+                f"quantization_config: quant_method {method!r} is not supported, only imagegen's own"
+            )
+        format, group = config.get("format"), config.get("group_size")
+        if format not in ("ternary", "int8") or not (group == "row" or isinstance(group, int)):
+            raise ValueError(
+                f"quantization_config: format {format!r} with group_size {group!r} is not supported"
+            )
+        return cls(format, None if group == "row" else group)
+
+
+class _State:
+    """Fills a network from the tensors of one component and keeps account of those that were used."""
+
+    def __init__(
+        self,
+        files: TensorFiles,
+        quantization: _Quantization | None,
+        fused: Mapping[str, tuple[str, ...]],
+        prefix: str,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self._files, self._quantization, self._fused = files, quantization, fused
+        self._prefix, self._dtype, self._device = prefix, dtype, device
+        self._used: set[str] = set()
+
+    def fill(self, network: nn.Module) -> None:
+        for path, module in list(network.named_modules()):
+            sources = self._sources(path)
+            if isinstance(module, nn.Linear) and any(f"{s}.weight.packed" in self._files for s in sources):
+                parent, _, child = path.rpartition(".")
+                network.get_submodule(parent).register_module(child, self._packed_linear(module, sources))
+                continue
+            for name, parameter in module.named_parameters(recurse=False):
+                # A table is only looked up in: kept as it is stored, it needs no memory.
+                dtype = None if isinstance(module, Embedding) else self._dtype
+                tensor = self._dense([f"{s}.{name}" for s in sources], parameter.shape, dtype)
+                setattr(module, name, nn.Parameter(tensor, requires_grad=False))
+            for name, buffer in module.named_buffers(recurse=False):
+                setattr(
+                    module, name, self._dense([f"{s}.{name}" for s in sources], buffer.shape, torch.float32)
+                )
+
+    def check_left_over(self, unused: re.Pattern[str] | None) -> None:
+        """Raises CheckpointInvalid for a tensor that the network has no place for."""
+        for name in self._files:
+            if name not in self._used and not (unused is not None and unused.match(name)):
+                raise CheckpointInvalid(
+                    f"holds the tensor {name}, which this network has no place for",
+                    field=str(self._files.file_of(name)),
+                    hint="config.json and the weights do not belong together",
+                )
+
+    def _sources(self, path: str) -> list[str]:
+        """Stored names of the module at `path`: one, or the parts of a fused linear."""
+        parent, _, child = path.rpartition(".")
+        base = self._prefix + (f"{parent}." if parent else "")
+        return [base + part for part in self._fused.get(child, (child,))]
+
+    def _dense(self, names: list[str], shape: torch.Size, dtype: torch.dtype | None) -> Tensor:
+        """The tensors concatenated along rows, in `dtype` (None: as stored)."""
+        parts = [self._read(name) for name in names]
+        tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
+        if tensor.shape != shape or not tensor.is_floating_point():
+            raise self._misfit(
+                names, f"is {tensor.dtype} {list(tensor.shape)}, expected floating point {list(shape)}"
+            )
+        return tensor.to(device=self._device, dtype=dtype)
+
+    def _packed_linear(self, linear: nn.Linear, sources: list[str]) -> QuantizedLinear:
+        names = [f"{source}.weight.packed" for source in sources]
+        packed = [self._read(name) for name in names]
+        scales = [self._read(f"{source}.weight.scales") for source in sources]
+        if self._quantization is None:
+            raise self._misfit(names, "is packed, but config.json has no quantization_config")
+        group_size = self._quantization.group_size or linear.in_features
+        try:
+            weight = PackedWeight(
+                packed=torch.cat(packed).to(self._device),
+                scales=torch.cat(scales).to(self._device),
+                format=self._quantization.format,
+                shape=(linear.out_features, linear.in_features),
+                group_size=group_size,
+            )
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise self._misfit(names, f"does not fit: {error}") from error
+        bias = None
+        if linear.bias is not None:
+            bias = self._dense([f"{source}.bias" for source in sources], linear.bias.shape, self._dtype)
+        return QuantizedLinear(weight, bias)
+
+    def _read(self, name: str) -> Tensor:
+        if name not in self._files:
+            raise CheckpointInvalid(
+                f"lacks the tensor {name}", field=str(self._files.folder), hint=COPY_AGAIN
+            )
+        self._used.add(name)
+        return self._files.read(name)
+
+    def _misfit(self, names: list[str], what: str) -> CheckpointInvalid:
+        return CheckpointInvalid(
+            f"tensor {' + '.join(names)} {what}",
+            field=str(self._files.file_of(names[0])),
+            hint="config.json and the weights do not belong together",
+        )
+
+
+def _config(kind: type[Config], content: dict[str, Any]) -> Config:
+    """The keys of `content` that `kind` knows; lists become tuples. Raises ValueError for a missing key or a
+    wrong type."""
+    return kind(**dict(_known(kind, content)))
+
+
+def _known(kind: Any, content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for field in fields(kind):
+        if field.name in content:
+            value = content[field.name]
+            yield field.name, tuple(value) if isinstance(value, list) else value
+        elif field.default is MISSING:
+            raise ValueError(f"lacks {field.name}")

@@ -1,0 +1,37 @@
+"""Fixtures that more than one folder of tests needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random float32 miniature, static shift; `find_model` takes it by path. Read only: copy
+    it to change it."""
+    from tests.miniature import make_miniature
+
+    return make_miniature(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def packed_checkpoint(tiny_checkpoint: Path) -> Path:
+    """The miniature with ternary transformer blocks and an int8 text encoder. `../tiny-dequantized` holds the
+    same weights as float32."""
+    from tests.miniature import quantize_miniature
+
+    packed = tiny_checkpoint.with_name("tiny-packed")
+    quantize_miniature(tiny_checkpoint, packed, tiny_checkpoint.with_name("tiny-dequantized"))
+    return packed
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of photos and weights that is no part of the project; a test that needs it is skipped where
+    it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the shared data beside the repository is absent")
+    return folder
