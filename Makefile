@@ -17,13 +17,15 @@ PYTHON ?= python3
 TORCH ?= 2.13.0
 # GPU=1 takes onnxruntime-gpu instead of onnxruntime; the two cannot live side by side.
 GPU ?=
-VENV ?= .venv
+VENV ?= .venv$(if $(GPU),-gpu)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet
 OUT ?= out
+# Empty in an image, where the sources do not stay.
+EDITABLE ?= --editable
 
 .PHONY: help demo serve test check lint format test-gpu bench starter-sheet lock docker clean
-.PHONY: install install-dev debian-packages
+.PHONY: requirements install install-dev debian-packages
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 22
@@ -77,6 +79,7 @@ clean:  ## removes what make made, the virtual environment included
 
 # ---- installation: each stamp is newer than what it was made from, so a second run is instant and needs no network
 
+requirements: $(VENV)/.requirements
 install: $(VENV)/.runtime
 install-dev: $(VENV)/.dev
 
@@ -89,14 +92,18 @@ $(VENV)/.venv:
 	@touch $@
 
 # A CUDA build of torch brings the exact triton it was made for: that one is kept. `--no-deps`: the lock is complete.
-$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.venv
-	$(PIP) install --constraint <(grep -v '^triton==' requirements.lock) "torch==$(TORCH)"
-	$(PIP) install --no-deps --requirement <(sed $(LOCK_FILTER) requirements.lock)
-	$(PIP) install --no-deps --no-build-isolation --editable .
+# `--no-compile`: compiling all of it to bytecode takes longer than downloading it, and a run imports a tenth.
+$(VENV)/.requirements: requirements.lock | $(VENV)/.venv
+	$(PIP) install --no-compile --constraint <(grep -v '^triton==' requirements.lock) "torch==$(TORCH)"
+	$(PIP) install --no-compile --no-deps --requirement <(sed $(LOCK_FILTER) requirements.lock)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.requirements pyproject.toml
+	$(PIP) install --no-deps --no-build-isolation $(EDITABLE) .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
-	$(PIP) install --no-deps --requirement <(sed $(LOCK_FILTER) requirements-dev.lock)
+	$(PIP) install --no-compile --no-deps --requirement <(sed $(LOCK_FILTER) requirements-dev.lock)
 	@touch $@
 
 LOCK_FILTER = -e '$(if $(GPU),s/^onnxruntime==/onnxruntime-gpu==/)' \
