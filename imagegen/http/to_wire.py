@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from imagegen.artifact import Artifact
 from imagegen.errors import GenerationFailed
@@ -21,6 +21,9 @@ from imagegen.http.schemas.images import (
     Usage,
 )
 from imagegen.weights.catalog import ModelCard
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 IGNORED = ("moderation", "style", "user", "safety_identifier")
 _SAME_AS: dict[Quality, Literal["low", "medium", "high", "xhigh", "max"]] = {
@@ -51,7 +54,9 @@ def answer(
     return ImagesAnswer(
         created=int(time.time()),
         data=pictures,
-        background="transparent" if first.mode in ("RGBA", "LA") else "opaque",
+        background="transparent"
+        if any(_see_through(artifact.picture) for artifact in artifacts)
+        else "opaque",
         output_format=body.output_format,
         quality=None if body.steps is not None else _SAME_AS[body.quality],
         size=f"{first.width}x{first.height}",
@@ -66,6 +71,7 @@ def _details(artifact: Artifact) -> PictureDetails:
     request, made = artifact.request, artifact.provenance
     if request is None or request.seed is None or request.steps is None:
         raise GenerationFailed("the picture came without the request that made it")
+    notes = () if artifact.report is None else artifact.report.notes
     return PictureDetails(
         seed=request.seed,
         steps=request.steps,
@@ -74,8 +80,13 @@ def _details(artifact: Artifact) -> PictureDetails:
         generated_size=f"{made.generated_width}x{made.generated_height}",
         recipe=None if request.recipe is None else request.recipe.to_dict(),
         report=None if artifact.report is None else artifact.report.to_dict(),
-        warnings=list(artifact.warnings),
+        warnings=list(dict.fromkeys((*artifact.warnings, *notes))),
     )
+
+
+def _see_through(picture: Image) -> bool:
+    """Whether any pixel is: a product that could not be cut out keeps its background, whatever was asked."""
+    return picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255)
 
 
 def _usage(card: ModelCard, artifacts: Sequence[Artifact]) -> Usage:

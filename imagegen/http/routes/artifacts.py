@@ -15,25 +15,17 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
     routes = APIRouter(prefix="/v1/artifacts", tags=["images"])
     files = ArtifactFiles(settings.data_dir)
 
-    @routes.api_route(
-        "/{id}",
-        methods=["GET", "HEAD"],
-        name="artifact",
-        response_class=FileResponse,
-        operation_id="artifact",
-    )
+    @routes.head("/{id}", include_in_schema=False)
+    @routes.get("/{id}", name="artifact", response_class=FileResponse)
     def artifact(id: str, request: Request) -> Response:
-        """The picture's file. It never changes under its id, so its ETag is the id; byte ranges are
-        served."""
+        """The picture's file. It never changes under its id, so the id is its ETag; ranges are served."""
         path = files.path(id)
         if path is None:
             detail = f"there is no picture {id!r} here (it was never made, or was deleted)"
             return problem(request_id_of(request), 404, detail, code="artifact_not_found", param="id")
         headers = {"ETag": f'"{id}"', "Cache-Control": "private, max-age=31536000, immutable"}
-        known = [
-            tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")
-        ]
-        if headers["ETag"] in known or "*" in known:
+        known = request.headers.get("if-none-match", "").replace("W/", "").split(",")
+        if {headers["ETag"], "*"} & {tag.strip() for tag in known}:
             return Response(status_code=304, headers=headers)
         return FileResponse(path, headers=headers, media_type=f"image/{path.suffix[1:]}")
 

@@ -116,7 +116,7 @@ class PictureDetails(BaseModel):
     generated_size: str = Field(description="the model's own pixels before finishing", examples=["256x256"])
     recipe: dict[str, Any] | None
     report: dict[str, Any] | None = Field(description="what each finishing step did")
-    warnings: list[str] = Field(description="what could not be honoured in full")
+    warnings: list[str] = Field(description="what could not be honoured in full, and finishing's notes")
 
 
 class Picture(BaseModel):
@@ -135,7 +135,9 @@ class ImagesAnswer(BaseModel):
 
     created: int
     data: list[Picture]
-    background: Literal["opaque", "transparent"]
+    background: Literal["opaque", "transparent"] = Field(
+        description="what the pictures have, not what was asked"
+    )
     output_format: Literal["png", "jpeg", "webp"]
     quality: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(
         description="null when steps were given"
