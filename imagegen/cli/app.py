@@ -57,7 +57,10 @@ def main() -> int:
     except ImagegenError as error:
         return _report(error)
     except TyperException as error:
-        return _report(InvalidRequest(error.format_message(), hint="imagegen --help shows what there is"))
+        message = error.format_message()
+        if not message:  # nothing was asked; the help page has been shown
+            return InvalidRequest.exit_code
+        return _report(InvalidRequest(message, hint="imagegen --help shows what there is"))
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; the interpreter must not complain of it
         return 1

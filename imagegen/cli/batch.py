@@ -86,9 +86,9 @@ def _print_table(report: BatchReport, shown: list[Outcome], out: Path) -> None:
     from rich.text import Text
 
     table = Table(box=SIMPLE)
-    table.add_column("product", ratio=3)
+    table.add_column("product", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("seconds", justify="right")
-    table.add_column("file", ratio=2, overflow="fold")
+    table.add_column("file", overflow="fold")
     for outcome in shown:
         seconds = "" if outcome.seconds is None else f"{outcome.seconds:.2f}"
         file = Text(str(out / outcome.file)) if outcome.file else Text(outcome.error or "", style="red")

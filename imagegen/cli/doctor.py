@@ -33,6 +33,7 @@ def doctor(json: Json = False) -> None:
         "device",
         "data",
         "models",
+        "default",
         "cut-outs",
     ):
         table.add_row(name, Text(facts[name] if isinstance(facts[name], str) else ", ".join(facts[name])))

@@ -21,5 +21,4 @@ EXIT_CODES = {
 
 
 def exit_code_table() -> str:
-    """One paragraph a line, as the help page wants it."""
-    return "Exit codes:\n\n" + "\n\n".join(f"{code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
+    return "Exit codes:\n\n" + "\n".join(f"{code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())

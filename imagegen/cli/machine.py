@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from imagegen import __version__
+from imagegen.errors import ImagegenError
 from imagegen.settings import Settings
-from imagegen.weights.catalog import list_models
+from imagegen.weights.catalog import find_model, list_models
 
 # The instructions that decide which CPU paths there are (int8 dot products, bf16 tiles).
 CPU_FLAGS = (
@@ -35,7 +36,6 @@ def survey(settings: Settings) -> dict[str, Any]:
 
     has_cuda = torch.cuda.is_available()
     device = ("cuda" if has_cuda else "cpu") if settings.device == "auto" else settings.device
-    models = list_models(settings.models_dir)
     return {
         "imagegen": __version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
@@ -45,10 +45,11 @@ def survey(settings: Settings) -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if has_cuda else "none that torch can use",
         "device": device,
         "data": f"{settings.data_dir}, {_free(settings.data_dir) / 1e9:.1f} GB free",
-        "models": [f"{card.name} ({card.width}x{card.height}, {card.steps} steps)" for card in models],
+        "models": [card.name for card in list_models(settings.models_dir)] or ["none"],
+        "default": settings.model,
         "cut-outs": ["plain backgrounds: built in", *_matting_models()],
         "kernels": [{"op": op, "implementation": name, "why": why} for op, name, why in describe(device)],
-        "problems": _problems(settings, has_cuda, bool(models)),
+        "problems": _problems(settings, has_cuda),
     }
 
 
@@ -83,10 +84,12 @@ def _matting_models() -> list[str]:
     return [f"rembg: {', '.join(found)}"]
 
 
-def _problems(settings: Settings, has_cuda: bool, has_models: bool) -> list[str]:
+def _problems(settings: Settings, has_cuda: bool) -> list[str]:
     problems = []
-    if not has_models:
-        problems.append("no model is installed: set IMAGEGEN_MODELS_DIR to a folder of checkpoints")
+    try:
+        find_model(settings.model, settings.models_dir)
+    except ImagegenError as error:
+        problems.append(f"the default model: {error}")
     if settings.device == "cuda" and not has_cuda:
         problems.append("IMAGEGEN_DEVICE is cuda and torch finds no CUDA device")
     if _version("onnxruntime") is None and _version("onnxruntime-gpu") is None:
