@@ -134,17 +134,16 @@ def unpack_ternary(packed: Tensor) -> Tensor:
         raise ValueError(
             f"packed ternary columns must be a multiple of {_PLANE}, not shape {list(packed.shape)}"
         )
-    planes = packed.view(rows, -1, 1, _PLANE).repeat(1, 1, 4, 1)
-    for i in range(1, 4):
-        planes[:, :, i] <<= 2 * i
-    # The slot is now the top two bits of an int8: an arithmetic shift brings it down with its sign.
-    codes = planes.view(torch.int8)
-    codes >>= 6
-    if bool((codes.amin() < -1).item()):
-        bad = int((codes < -1).sum())
+    meaningless = packed >> 1 & ~packed & 0b01010101
+    if bool(meaningless.any()):
+        rows_hit = int(meaningless.any(dim=1).sum())
         raise ValueError(
-            f"packed ternary codes of shape {list(packed.shape)} hold the meaningless slot 10 {bad} times"
+            f"packed ternary codes of shape {list(packed.shape)} hold the slot 10 in {rows_hit} rows"
         )
+    shifts = torch.arange(0, 8, 2, dtype=torch.uint8, device=packed.device).view(4, 1)
+    # Each slot becomes the top two bits of an int8; an arithmetic shift brings it down with its sign.
+    codes = (packed.view(rows, -1, 1, _PLANE) << shifts).view(torch.int8)
+    codes >>= 6
     return codes.view(rows, width * 4)
 
 

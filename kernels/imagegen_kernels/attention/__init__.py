@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imagegen_kernels.attention import reference
+from imagegen_kernels.attention import sdpa
 
 
+@torch.no_grad()
 def attention(
     q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None = None, causal: bool = False
 ) -> Tensor:
@@ -21,7 +22,7 @@ def attention(
     One sample's result does not depend on the batch. Raises ValueError for shapes or dtypes that do not fit.
     """
     _check(q, k, v, key_mask, causal)
-    return reference.attention(q, k, v, key_mask, causal)
+    return sdpa.attention(q, k, v, key_mask, causal)
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None, causal: bool) -> None:
@@ -48,4 +49,6 @@ def _check(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None, causal: boo
 
 def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `attention` runs on `device`."""
-    return "reference", "plain PyTorch"
+    return "sdpa", "PyTorch's fused scaled_dot_product_attention" + (
+        "" if device == "cpu" else "; not measured on a GPU yet"
+    )

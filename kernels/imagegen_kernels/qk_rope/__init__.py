@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from imagegen_kernels.qk_rope import reference
+from imagegen_kernels.qk_rope import cpu, reference
 
 
+@torch.no_grad()
 def qk_rope(
     q: Tensor,
     k: Tensor,
@@ -34,9 +36,17 @@ def qk_rope(
         raise ValueError(
             f"qk_rope needs weights [{q.shape[3]}], not {list(q_weight.shape)} and {list(k_weight.shape)}"
         )
+    if q.device.type == "cpu" and interleaved:
+        run = cpu.normed_and_rotated
+        return run(q, q_weight, cos, sin, eps), run(k, k_weight, cos, sin, eps)
     return reference.qk_rope(q, k, q_weight, k_weight, cos, sin, eps, interleaved)
 
 
 def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `qk_rope` runs on `device`."""
-    return "reference", "plain PyTorch"
+    if device == "cpu":
+        return (
+            "cpu",
+            "interleaved pairs as complex numbers, a sample at a time; half-split pairs by the reference",
+        )
+    return "reference", "plain PyTorch; no GPU kernel is written yet"

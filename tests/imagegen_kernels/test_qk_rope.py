@@ -1,0 +1,90 @@
+"""RMS normalisation of heads and rotary position embedding."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from imagegen_kernels import qk_rope
+from imagegen_kernels.qk_rope import reference
+
+
+def angles(s: int, d: int) -> tuple[Tensor, Tensor]:
+    turn = torch.randn(s, d // 2) * 3
+    return turn.cos(), turn.sin()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, 5e-6), (torch.bfloat16, 2e-2), (torch.float64, 1e-6)]
+)
+@pytest.mark.parametrize("interleaved", [True, False])
+@pytest.mark.parametrize(
+    ("batch", "s", "h", "g", "d"), [(1, 1, 1, 1, 2), (3, 7, 4, 2, 10), (2, 33, 6, 6, 64)]
+)
+def test_it_is_the_specification_in_float64(
+    batch: int, s: int, h: int, g: int, d: int, interleaved: bool, dtype: torch.dtype, tolerance: float
+) -> None:
+    q, k = torch.randn(batch, s, h, d).to(dtype), torch.randn(batch, s, g, d).to(dtype)
+    q_weight, k_weight = torch.randn(d).to(dtype), torch.randn(d).to(dtype)
+    cos, sin = angles(s, d)
+    got = qk_rope(q, k, q_weight, k_weight, cos, sin, 1e-6, interleaved=interleaved)
+    exact = reference.qk_rope(
+        q.double(),
+        k.double(),
+        q_weight.double(),
+        k_weight.double(),
+        cos.double(),
+        sin.double(),
+        1e-6,
+        interleaved,
+    )
+    for out, expected, original in zip(got, exact, (q, k), strict=True):
+        assert (out.dtype, out.shape) == (dtype, original.shape)
+        torch.testing.assert_close(out.double(), expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("interleaved", [True, False])
+def test_the_specification_by_hand(interleaved: bool) -> None:
+    x = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64).view(1, 1, 1, 4)
+    a, b = 0.3, -1.1
+    turn = torch.tensor([[a, b]], dtype=torch.float64)
+    weight = torch.tensor([1.0, 2.0, 1.0, 0.5], dtype=torch.float64)
+    got, _ = reference.qk_rope(x, x, weight, weight, turn.cos(), turn.sin(), 0.0, interleaved)
+    v = [n / math.sqrt(7.5) for n in (1.0, 4.0, 3.0, 2.0)]
+    pairs = {0: (0, 1), 1: (2, 3)} if interleaved else {0: (0, 2), 1: (1, 3)}
+    for i, angle in enumerate((a, b)):
+        one, two = pairs[i]
+        assert got[0, 0, 0, one].item() == pytest.approx(v[one] * math.cos(angle) - v[two] * math.sin(angle))
+        assert got[0, 0, 0, two].item() == pytest.approx(v[two] * math.cos(angle) + v[one] * math.sin(angle))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("interleaved", [True, False])
+@pytest.mark.parametrize("d", [22, 64])
+def test_a_sample_does_not_depend_on_its_batch(
+    threads: int, dtype: torch.dtype, interleaved: bool, d: int
+) -> None:
+    qkv = torch.randn(3, 97, 3 * 6 * d).to(dtype)
+    q, k, _ = (t.view(3, 97, 6, d) for t in qkv.chunk(3, dim=-1))
+    weight, (cos, sin) = torch.randn(d), angles(97, d)
+    together = qk_rope(q, k, weight, weight, cos, sin, interleaved=interleaved)
+    for i in range(3):
+        one = slice(i, i + 1)
+        alone = qk_rope(q[one], k[one], weight, weight, cos, sin, interleaved=interleaved)
+        assert torch.equal(alone[0], together[0][one])
+        assert torch.equal(alone[1], together[1][one])
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    q, w, (cos, sin) = torch.zeros(2, 3, 4, 8), torch.ones(8), angles(3, 8)
+    for call in (
+        (q, q[:, :2], w, w, cos, sin),
+        (q[0], q[0], w, w, cos, sin),
+        (q[..., :7], q[..., :7], w[:7], w[:7], cos, sin),
+        (q, q, w, w, cos[:2], sin[:2]),
+        (q, q, w, w, cos, sin[:, :3]),
+        (q, q, w[:4], w, cos, sin),
+    ):
+        with pytest.raises(ValueError, match="qk_rope needs"):
+            qk_rope(*call, interleaved=True)
