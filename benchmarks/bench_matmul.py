@@ -1,0 +1,144 @@
+"""How long a linear layer takes with our packed weights, beside what PyTorch offers on a CPU.
+
+    PYTHONPATH=. .venv/bin/python -m benchmarks.bench_matmul
+
+ours     `imagegen_kernels.matmul`: ternary, group 128, folded to int8 by the first call (`first_call_s`)
+bf16     `torch.nn.functional.linear` on bfloat16 tensors
+fp32     the same on float32
+dynamic  `torch.ao.quantization.quantize_dynamic`: int8 weights, one scale for all activations of a call
+
+The shapes are layers of the bundled model and of a 4B FLUX.2-klein, at their numbers of tokens. All four run
+in turn, round after round, until a shape's time is used up (at least three rounds). Wall seconds suffer from
+what else the machine does; processor seconds hardly do, but count threads that wait. `relative_error` is
+against float32 on the same weights: what quantising activations, folding or rounding to bfloat16 costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.machine import describe_machine, write_results
+from imagegen_kernels import dispatch, matmul
+from imagegen_kernels.formats import PackedWeight, dequantize, pack_ternary
+
+# model, tokens M, output features N, input features K
+SHAPES = (
+    ("starter", 96, 384, 384),
+    ("starter", 96, 2304, 384),
+    ("starter", 96, 3456, 384),
+    ("starter", 96, 384, 1536),
+    ("starter", 192, 3456, 384),
+    ("4B", 768, 3072, 3072),
+    ("4B", 768, 3072, 12288),
+    ("4B", 768, 27648, 3072),
+    ("4B", 4608, 3072, 3072),
+)
+MIN_ROUNDS = 3
+
+
+def random_weight(n: int, k: int) -> PackedWeight:
+    """A ternary weight whose group scales spread as those of trained checkpoints do, by about 15 %."""
+    codes = torch.randint(-1, 2, (n, k), dtype=torch.int8)
+    scales = (0.02 * torch.exp(0.15 * torch.randn(n, k // 128))).half()
+    return PackedWeight(pack_ternary(codes), scales, "ternary", (n, k), 128)
+
+
+def dynamic_linear(weight: Tensor) -> Callable[[Tensor], Tensor]:
+    """PyTorch's dynamically quantised int8 layer with this weight."""
+    layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    layer.weight.data = weight
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is deprecated in favour of another package
+        model: Callable[[Tensor], Tensor] = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
+            torch.nn.Sequential(layer), {torch.nn.Linear}, dtype=torch.qint8
+        )
+    return model
+
+
+def measure(m: int, n: int, k: int, budget_s: float) -> dict[str, Any]:
+    """Seconds of each candidate at one shape, interleaved."""
+    weight = random_weight(n, k)
+    dense, x = dequantize(weight), torch.randn(m, k)
+    dense_bf16, x_bf16 = dense.bfloat16(), x.bfloat16()
+    dynamic = dynamic_linear(dense)
+    candidates: dict[str, Callable[[], Tensor]] = {
+        "ours": lambda: matmul(x, weight),
+        "bf16": lambda: functional.linear(x_bf16, dense_bf16),
+        "fp32": lambda: functional.linear(x, dense),
+        "dynamic": lambda: dynamic(x),
+    }
+    started = time.perf_counter()
+    candidates["ours"]()
+    first_call = time.perf_counter() - started
+    exact = candidates["fp32"]().double()
+    error = {
+        name: float((run().double() - exact).norm() / exact.norm())
+        for name, run in candidates.items()
+        if name != "fp32"
+    }
+    wall: dict[str, list[float]] = {name: [] for name in candidates}
+    processor: dict[str, list[float]] = {name: [] for name in candidates}
+    deadline = time.perf_counter() + budget_s
+    while len(wall["ours"]) < MIN_ROUNDS or time.perf_counter() < deadline:
+        for name, run in candidates.items():
+            started, started_processor = time.perf_counter(), time.process_time()
+            run()
+            wall[name].append(time.perf_counter() - started)
+            processor[name].append(time.process_time() - started_processor)
+    return {
+        "tokens": m,
+        "out_features": n,
+        "in_features": k,
+        "first_call_s": round(first_call, 6),
+        "rounds": len(wall["ours"]),
+        "wall_s": {name: summary(values) for name, values in wall.items()},
+        "processor_s": {name: summary(values) for name, values in processor.items()},
+        "relative_error": {name: round(value, 5) for name, value in error.items()},
+    }
+
+
+def summary(values: list[float]) -> dict[str, Any]:
+    """Median, smallest and quartiles, in seconds."""
+    lower, median, upper = statistics.quantiles(values, n=4)
+    return {
+        "median": round(median, 7),
+        "min": round(min(values), 7),
+        "quartiles": [round(lower, 7), round(upper, 7)],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--budget", type=float, default=3.0, help="seconds a shape (three rounds at least)")
+    parser.add_argument("--threads", type=int, help="threads of torch (default: its own choice)")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+
+    torch.manual_seed(0)
+    results: dict[str, Any] = {"benchmark": "matmul", "device": "cpu", "machine": describe_machine()}
+    results["implementation"] = next(line for line in dispatch.describe("cpu") if line[0] == "matmul")
+    results["shapes"] = []
+    with torch.inference_mode():
+        for model, m, n, k in SHAPES:
+            row = {"model": model, **measure(m, n, k, options.budget)}
+            results["shapes"].append(row)
+            times = "  ".join(f"{name} {s['median'] * 1e3:9.3f} ms" for name, s in row["wall_s"].items())
+            print(f"{model:8}{m:5} x {k:5} -> {n:5}  {times}", flush=True)
+    results["machine"]["load_average_after"] = describe_machine()["load_average"]
+    print(write_results("matmul", "cpu", results))
+
+
+if __name__ == "__main__":
+    main()
