@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 
@@ -28,6 +29,12 @@ def studio(settings: Settings) -> Iterator[Studio]:
 def server(studio: Studio, settings: Settings) -> Iterator[str]:
     with serving(studio, settings) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def http(server: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server, timeout=60) as client:
+        yield client
 
 
 @pytest.fixture

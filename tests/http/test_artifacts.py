@@ -33,7 +33,7 @@ def test_parts_and_the_head_alone(url: str) -> None:
 
 
 @pytest.mark.parametrize("id", ["0" * 32 + ".png", "..%2f..%2fetc%2fpasswd", "%00", "a" * 5000, "x.png"])
-def test_what_was_never_made_is_not_found(server: str, id: str) -> None:
-    answer = httpx.get(f"{server}/v1/artifacts/{id}")
+def test_what_was_never_made_is_not_found(http: httpx.Client, id: str) -> None:
+    answer = http.get(f"/v1/artifacts/{id}")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"

@@ -12,8 +12,8 @@ from tests.http.live_server import serving
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/v1/models", "/nothing"])
-def test_every_answer_has_an_id_of_its_own(server: str, path: str) -> None:
-    ids = {httpx.get(f"{server}{path}").headers["x-request-id"] for _ in range(2)}
+def test_every_answer_has_an_id_of_its_own(http: httpx.Client, path: str) -> None:
+    ids = {http.get(f"{path}").headers["x-request-id"] for _ in range(2)}
     assert len(ids) == 2
 
 

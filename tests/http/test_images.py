@@ -153,9 +153,9 @@ def test_what_changes_nothing_is_said_to_be_ignored(client: openai.OpenAI) -> No
     assert (response.model_extra or {})["imagegen"]["ignored"] == ["moderation", "style", "user"]
 
 
-def test_null_stands_for_the_default(server: str) -> None:
+def test_null_stands_for_the_default(http: httpx.Client) -> None:
     body = {"prompt": PROMPT, "n": None, "size": None, "seed": None, "recipe": None, "stream": None}
-    answer = httpx.post(f"{server}/v1/images/generations", json=body, timeout=60)
+    answer = http.post("/v1/images/generations", json=body)
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"][0]["imagegen"]["recipe"] is not None
 

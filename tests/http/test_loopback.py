@@ -34,19 +34,19 @@ def test_listening_beyond_this_machine_needs_keys() -> None:
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8484", "127.0.0.1.evil.example", "[bad", "10.0.0.1"]
 )
-def test_a_rebound_name_is_refused(server: str, host: str) -> None:
-    answer = httpx.get(f"{server}/v1/models", headers={"Host": host})
+def test_a_rebound_name_is_refused(http: httpx.Client, host: str) -> None:
+    answer = http.get("/v1/models", headers={"Host": host})
     assert answer.status_code == 403
     assert answer.json()["code"] == "host_not_allowed"
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "[::1]:8484", "127.0.0.1"])
-def test_every_name_of_this_machine_is_served(server: str, host: str) -> None:
-    assert httpx.get(f"{server}/v1/models", headers={"Host": host}).status_code == 200
+def test_every_name_of_this_machine_is_served(http: httpx.Client, host: str) -> None:
+    assert http.get("/v1/models", headers={"Host": host}).status_code == 200
 
 
-def test_a_strangers_page_is_refused_and_our_own_is_not(server: str) -> None:
+def test_a_strangers_page_is_refused_and_our_own_is_not(server: str, http: httpx.Client) -> None:
     for origin, status in [("https://evil.example", 403), ("null", 403), (server, 400)]:
-        answer = httpx.post(f"{server}/v1/images/generations", json={}, headers={"Origin": origin})
+        answer = http.post("/v1/images/generations", json={}, headers={"Origin": origin})
         assert answer.status_code == status
         assert "access-control-allow-origin" not in answer.headers

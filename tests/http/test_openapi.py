@@ -11,8 +11,8 @@ from imagegen.http.app import create_app
 from imagegen.settings import load_settings
 
 
-def test_the_document_names_every_field_and_our_own_errors(server: str) -> None:
-    document: dict[str, Any] = httpx.get(f"{server}/openapi.json").json()
+def test_the_document_names_every_field_and_our_own_errors(http: httpx.Client) -> None:
+    document: dict[str, Any] = http.get("/openapi.json").json()
     fields = document["components"]["schemas"]["ImageGeneration"]["properties"]
     assert {"prompt", "n", "size", "background", "seed", "recipe"} <= fields.keys()
     operations = [operation for path in document["paths"].values() for operation in path.values()]

@@ -46,9 +46,9 @@ def refused(answer: httpx.Response, status: int) -> Problem:
     return body
 
 
-def test_unknown_routes_and_methods(server: str) -> None:
-    assert refused(httpx.get(f"{server}/v1/pictures"), 404).code == "not_found"
-    answer = httpx.get(f"{server}{GENERATIONS}")
+def test_unknown_routes_and_methods(http: httpx.Client) -> None:
+    assert refused(http.get("/v1/pictures"), 404).code == "not_found"
+    answer = http.get(GENERATIONS)
     assert refused(answer, 405).code == "method_not_allowed"
     assert answer.headers["allow"] == "POST"
 
@@ -70,15 +70,13 @@ def test_unknown_routes_and_methods(server: str) -> None:
         (b'{"prompt": "\xff"}', "application/json", ""),
     ],
 )
-def test_bodies_that_are_no_request(server: str, content: bytes, type: str, says: str) -> None:
-    answer = httpx.post(
-        f"{server}{GENERATIONS}", content=content, headers={"Content-Type": type} if type else {}
-    )
+def test_bodies_that_are_no_request(http: httpx.Client, content: bytes, type: str, says: str) -> None:
+    answer = http.post(GENERATIONS, content=content, headers={"Content-Type": type} if type else {})
     assert says in refused(answer, 400).detail
 
 
-def test_several_faults_are_all_named(server: str) -> None:
-    answer = httpx.post(f"{server}{GENERATIONS}", json={"n": 0, "colour": "red"})
+def test_several_faults_are_all_named(http: httpx.Client) -> None:
+    answer = http.post(GENERATIONS, json={"n": 0, "colour": "red"})
     assert {fault.param for fault in refused(answer, 400).errors} == {"prompt", "n", "colour"}
 
 
@@ -92,10 +90,10 @@ fields = st.sampled_from(["prompt", "n", "size", "recipe", "seed", "steps", "qua
 
 @fuzz(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(fields | st.text(max_size=5), anything, max_size=5))
-def test_no_body_is_worth_more_than_a_400(server: str, body: dict[str, Any]) -> None:
+def test_no_body_is_worth_more_than_a_400(http: httpx.Client, body: dict[str, Any]) -> None:
     """`stream` makes each of them refusable, so nothing is generated however valid the rest is."""
-    answer = httpx.post(
-        f"{server}{GENERATIONS}",
+    answer = http.post(
+        GENERATIONS,
         content=json.dumps({**body, "stream": True}).encode(),
         headers={"Content-Type": "application/json"},
     )
@@ -104,6 +102,6 @@ def test_no_body_is_worth_more_than_a_400(server: str, body: dict[str, Any]) -> 
 
 @fuzz(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200))
-def test_no_bytes_are_worth_more_than_a_400(server: str, body: bytes) -> None:
+def test_no_bytes_are_worth_more_than_a_400(http: httpx.Client, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
-    refused(httpx.post(f"{server}{GENERATIONS}", content=body, headers=headers), 400)
+    refused(http.post(GENERATIONS, content=body, headers=headers), 400)

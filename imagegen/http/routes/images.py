@@ -30,7 +30,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
 
     @routes.post("/generations", response_model_exclude_unset=True)
     async def generate_images(body: ImageGeneration, request: Request) -> ImagesAnswer:
-        """Makes `n` finished pictures of what `prompt` describes."""
+        """Makes finished pictures of what the prompt describes."""
         card = await run_in_threadpool(served_model, body.model, studio, settings)
         futures = await run_in_threadpool(submit, read(body, card, settings.queue_size), studio)
         artifacts = await results(futures, request)

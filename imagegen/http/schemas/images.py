@@ -40,7 +40,7 @@ class ImageGeneration(BaseModel):
         "auto",
         description="transparent needs png or webp, and finishing; auto is the recipe's, which is white",
     )
-    output_format: Literal["png", "jpeg", "webp"] = "png"
+    output_format: Literal["png", "jpeg", "webp"] = Field("png", description="the file has an sRGB profile")
     output_compression: int | None = Field(
         None, ge=0, le=100, description="quality of jpeg and webp, 90 unless given; refused for png"
     )

@@ -13,6 +13,7 @@ async function draw() {
     element("h1", "", `${api.info.title} ${api.info.version}`),
     element("p", "note", api.info.description),
     ...operations,
+    drawErrors(api),
   );
   main.removeAttribute("aria-busy");
 }
@@ -33,11 +34,23 @@ function drawOperation(api, path, method, operation) {
   if (body) section.append(element("pre", "", example(path)));
 
   for (const [status, answer] of Object.entries(operation.responses)) {
+    if (status === "default") continue; // the same for all: drawErrors
     const [media, content] = Object.entries(answer.content ?? {})[0] ?? [];
-    section.append(element("h3", "", [status === "default" ? "Otherwise" : status, answer.description, media].filter(Boolean).join(" · ")));
+    section.append(element("h3", "", [status, answer.description, media].filter(Boolean).join(" · ")));
     const rows = content ? fieldRows(api, content.schema, false) : [];
     if (rows.length) section.append(table(["member", "type", "meaning"], rows));
   }
+  return section;
+}
+
+/** The body of every error, once. */
+function drawErrors(api) {
+  const section = element("section", "operation");
+  section.append(
+    element("h2", "", "Errors"),
+    element("p", "", "Every other status carries an application/problem+json document (RFC 9457) with OpenAI's error member."),
+    table(["member", "type", "meaning"], fieldRows(api, api.components.schemas.Problem, false)),
+  );
   return section;
 }
 

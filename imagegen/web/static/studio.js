@@ -69,6 +69,8 @@ function offerSizes() {
   if (sizes.includes(before)) $("size").value = before;
 }
 
+const number = (value, digits) =>
+  value.toLocaleString(current(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const readable = (size) => size.replace("x", " × ");
 
 async function make(event) {
@@ -76,12 +78,13 @@ async function make(event) {
   if (asking || !check()) return;
   const body = wanted();
   const started = performance.now();
-  const seconds = () => ((performance.now() - started) / 1000).toFixed(1);
+  const seconds = () => number((performance.now() - started) / 1000, 1);
   const clock = setInterval(() => { $("clock").textContent = say("working", { seconds: seconds() }); }, 100);
   const places = [...Array(body.n)].map(place);
   asking = new AbortController();
   busy(true);
   $("gallery").prepend(...places);
+  places[0].scrollIntoView({ block: "nearest" }); // on a phone the gallery is below the form
   try {
     const answer = await generate(body, asking.signal);
     answer.data.forEach((picture, i) => places[i].replaceWith(figure(picture, answer, body.prompt)));
@@ -122,7 +125,7 @@ function wanted() {
 }
 
 function busy(working) {
-  $("make").disabled = working;
+  $("make").setAttribute("aria-disabled", working); // not `disabled`, which would throw the focus away
   $("stop").hidden = !working;
   $("gallery").setAttribute("aria-busy", working);
   $("empty").hidden = working || $("gallery").childElementCount > 0;
@@ -147,7 +150,7 @@ function figure(picture, answer, prompt) {
   frame.append(element("img", { src: url, alt: say("alt", { prompt }) }));
 
   const facts = element("dl", { class: "facts" });
-  const known = { seedFact: details.seed, secondsFact: details.seconds.toFixed(2), sizeFact: readable(answer.size) };
+  const known = { seedFact: details.seed, secondsFact: number(details.seconds, 2), sizeFact: readable(answer.size) };
   for (const [name, value] of Object.entries(known)) {
     const fact = element("div");
     fact.append(element("dt", {}, say(name)), element("dd", {}, value));
