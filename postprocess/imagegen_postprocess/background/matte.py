@@ -55,29 +55,31 @@ def _coverage(light: Plane, behind: Plane, product: Mask, ramp: Plane, zoom: flo
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     solid = product.astype(np.uint8)
     inner, outer = cv2.erode(solid, brush, borderValue=1).astype(bool), cv2.dilate(solid, brush).astype(bool)
-    band = outer & ~inner
     difference = light - behind
-    own = _own_difference(difference, outer, radius)
+    own = _own_difference(difference, product, 2 * radius)
     power = np.square(own).sum(axis=2)
     projected = (difference * own).sum(axis=2) / np.maximum(power, 1e-9)
     # Where product and backdrop are alike the projection is mostly noise: trust the outline there.
     trust = power / (power + (6 * noise) ** 2)
     seen = trust * np.clip(projected, 0, 1) + (1 - trust) * ramp
-    deep = np.clip(ramp * 2 - 1, 0, 1)  # from the outline inwards
-    return np.where(band, np.maximum(seen, deep), inner.astype(np.float32)).astype(np.float32)
+    # The coarse outline runs outside the mixed pixels; two pixels inside the half-covered ones nothing is mixed.
+    half_covered = inner | (product & (seen > 0.5))
+    depth = cv2.distanceTransform(half_covered.astype(np.uint8), cv2.DIST_L2, 3)
+    seen = np.maximum(seen, np.clip(depth / zoom - 1.5, 0, 1))
+    return np.where(outer & ~inner, seen, inner.astype(np.float32)).astype(np.float32)
 
 
-def _own_difference(difference: Plane, allowed: Mask, radius: int) -> Plane:
+def _own_difference(difference: Plane, product: Mask, radius: int) -> Plane:
     """The product's difference from the backdrop near each pixel: neighbours weigh by how unlike the backdrop they are.
 
     The most unlike neighbours are the purest product; this also serves straps too thin to have an inside.
     """
-    strength = np.sqrt(np.square(difference).sum(axis=2)) * allowed
-    peak = cv2.dilate(strength, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
-    weight = (np.clip(strength / np.maximum(peak, 1e-6), 0, 1) ** 6) * allowed + 1e-9
     size = (2 * radius + 1, 2 * radius + 1)
+    strength = np.sqrt(np.square(difference).sum(axis=2)) * product
+    peak = cv2.dilate(strength, np.ones(size, np.uint8))
+    weight = np.clip(strength / np.maximum(peak, 1e-6), 0, 1) ** 3 * product + np.float32(1e-9)
     total = cv2.boxFilter(weight, -1, size, normalize=False)
-    return cv2.boxFilter(difference * weight[..., None], -1, size, normalize=False) / total[..., None]
+    return np.asarray(cv2.boxFilter(difference * weight[..., None], -1, size, normalize=False) / total[..., None])
 
 
 def _shade(light: Plane, behind: Plane, product: Mask, backdrop: Mask, noise: float, zoom: float) -> Plane:

@@ -25,6 +25,8 @@ MAX_DRIFT = 0.12
 MAX_TOUCHED = 0.45
 MAX_SPAN = 32.0
 DOUBTFUL = 0.5
+# Share of the outline that is really seen. Below 0.85 products came out eaten (white on white, black on black).
+UNSUPPORTED, SUPPORTED = 0.75, 0.95
 SMALLEST_PRODUCT = 0.0005
 
 
@@ -54,7 +56,7 @@ def cut_out_plain(subject: Subject) -> tuple[Subject, StepNote]:
             False, detail | {"confidence": 0.0}, "no product stands out from the backdrop; the picture is kept whole"
         )
     confidence = _confidence(backdrop, regions.support)
-    note = ""
+    note, support = "", regions.support
     if confidence < DOUBTFUL:
         regions = everything_but(backdrop.distance(lab), tolerance)
         note = "doubtful outline: only what is certainly backdrop was removed; look at the result"
@@ -63,7 +65,7 @@ def cut_out_plain(subject: Subject) -> tuple[Subject, StepNote]:
     detail |= {
         "mode": "outline" if confidence >= DOUBTFUL else "certain backdrop only",
         "confidence": round(confidence, 3),
-        "support": round(regions.support, 3),
+        "support": round(support, 3),
         "product_share": round(float(regions.product.mean()), 4),
         "holes": regions.holes,
     }
@@ -94,7 +96,7 @@ def _tolerance(backdrop: Backdrop) -> float:
 
 def _confidence(backdrop: Backdrop, support: float) -> float:
     plainness = (1 - backdrop.drift / MAX_DRIFT * 0.5) * (1 - 0.5 * backdrop.touched / MAX_TOUCHED)
-    return plainness * min(1.0, support / 0.95) ** 2
+    return plainness * float(np.clip((support - UNSUPPORTED) / (SUPPORTED - UNSUPPORTED), 0, 1))
 
 
 def _surface_light(backdrop: Backdrop, width: int, height: int) -> Plane:

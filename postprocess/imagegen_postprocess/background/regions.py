@@ -19,7 +19,15 @@ GRABCUT_SEED = 20_261
 # A shadow keeps the backdrop's hue: its three channels lose nearly the same share of light.
 SHADOW_MAX_LOSS = 0.55
 SHADOW_MAX_SPREAD = 0.07
-SHADOW_MAX_STEP = 3.5  # Delta L per pixel; a product's edge is steeper
+SHADOW_MAX_STEP = 700.0  # Delta L per longer side of the picture; a product's edge is steeper
+HEART_DEPTH = 0.03  # of the longer side: how far inside its outline a product is surely not shadow
+OWN_SHADOW_COLOUR = 0.1  # share of that inside that may have a shadow's colour
+COLOURFUL = 10.0  # Lab chroma from which a backdrop's hue tells its shadow from a grey part of the product
+CLIPPED = 98.5  # L* from which a white backdrop may have lost its shading
+CLOSING_SHARE = 0.02  # of the longer side: gaps in a product's outline that are bridged
+CAUTIOUS_BRUSH = 0.015  # of the longer side
+HOLE_RIM = 10.0  # Delta E: the mixed pixels around a hole
+HOLE_MAX_SHADING = 1.5  # pixels of shading per pixel of rim
 
 
 @dataclass(frozen=True)
@@ -36,10 +44,10 @@ class Regions:
     support: float
 
 
-def certain_backdrop(distance: Plane, tolerance: float) -> Mask:
-    """Pixels within `tolerance` Delta E of the backdrop that reach the border through gaps wider than four pixels."""
+def certain_backdrop(distance: Plane, tolerance: float, brush: int = 2) -> Mask:
+    """Pixels within `tolerance` Delta E of the backdrop that reach the border through gaps wider than 2 * brush pixels."""
     calm = cv2.GaussianBlur(distance, (0, 0), 0.8)
-    return _flood((calm < tolerance) & (distance < 2 * tolerance), 2)
+    return _flood((calm < tolerance) & (distance < 2 * tolerance), brush)
 
 
 def divide(pixels: Pixels, lab: Plane, backdrop: Backdrop, tolerance: float) -> Regions:
@@ -49,38 +57,57 @@ def divide(pixels: Pixels, lab: Plane, backdrop: Backdrop, tolerance: float) -> 
     """
     distance = backdrop.distance(lab)
     outside = certain_backdrop(distance, tolerance)
-    shadow = _shadow(pixels, lab, backdrop, outside)
-    strong = (distance > 3 * tolerance + 4) & ~shadow
+    strong = distance > 2 * tolerance + 3
+    dimmed = _dimmed(pixels, lab, backdrop, strong)
+    shadow = _flood(outside | dimmed, 1) & dimmed & ~outside
+    strong &= ~shadow
     product = _grab_cut(lab, backdrop, outside, strong, shadow)
     product = _without_specks(product, distance, tolerance)
     product = _filled(product)
-    holes, count = _holes(distance, product, outside, tolerance)
+    colourful = float(np.hypot(backdrop.surface[..., 1], backdrop.surface[..., 2]).min()) > COLOURFUL
+    clipped = float(backdrop.surface[..., 0].max()) > CLIPPED
+    seen_through = distance if not colourful else np.where(dimmed, 0, distance).astype(np.float32)
+    holes, count = _holes(seen_through, product, tolerance, clipped)
     product &= ~holes
     return Regions(product, outside & ~product | holes, count, _support(distance, product, tolerance))
 
 
 def everything_but(distance: Plane, tolerance: float) -> Regions:
-    """The cautious division: only what is certainly backdrop is backdrop, all else is kept as product."""
-    outside = certain_backdrop(distance, tolerance)
-    product = _filled(~outside)
+    """The cautious division: only what is certainly backdrop is backdrop, all else is kept as product.
+
+    A broad brush keeps the flood from entering a white shoe through the gaps of its faint outline.
+    """
+    outside = certain_backdrop(distance, tolerance, max(3, round(CAUTIOUS_BRUSH * max(distance.shape))))
+    product = _filled(_without_specks(~outside, distance, tolerance))
     return Regions(product, ~product, 0, _support(distance, product, tolerance))
 
 
-def _shadow(pixels: Pixels, lab: Plane, backdrop: Backdrop, outside: Mask) -> Mask:
-    """Soft shadows: the backdrop's hue, darker, without edges, and connected to the backdrop."""
+def _dimmed(pixels: Pixels, lab: Plane, backdrop: Backdrop, strong: Mask) -> Mask:
+    """What may be a soft shadow: the backdrop's hue, only darker, and without edges.
+
+    Edges are forgiven where the product itself has hardly any such colour: on a colourful backdrop, or for a black or
+    red thing on white. A grey thing on white is parted from its shadow by its edge alone.
+    """
     surface = np.clip(cv2.cvtColor(backdrop.surface, cv2.COLOR_Lab2RGB), 0.004, 1.0)
     behind = np.maximum(to_light(np.rint(surface * 255).astype(np.uint8)), 0.003)
     share = cv2.GaussianBlur(to_light(pixels), (0, 0), 1.0) / behind
     loss, spread = 1 - share.mean(axis=2), share.max(axis=2) - share.min(axis=2)
     lightness = cv2.GaussianBlur(np.ascontiguousarray(lab[..., 0]), (0, 0), 0.8)
     step = np.hypot(cv2.Sobel(lightness, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(lightness, cv2.CV_32F, 0, 1, scale=1 / 8))
-    like = (loss > -0.02) & (loss < SHADOW_MAX_LOSS) & (spread < SHADOW_MAX_SPREAD) & (step < SHADOW_MAX_STEP)
-    return _flood(outside | like, 1) & like & ~outside
+    like = (loss > -0.02) & (loss < SHADOW_MAX_LOSS) & (spread < SHADOW_MAX_SPREAD)
+    heart = cv2.erode(_filled(strong).astype(np.uint8), _brush(max(2, round(HEART_DEPTH * max(lab.shape))))).astype(bool)
+    if heart.any() and like[heart].mean() > OWN_SHADOW_COLOUR:
+        like &= step < SHADOW_MAX_STEP / max(lab.shape)
+    return like
 
 
 def _grab_cut(lab: Plane, backdrop: Backdrop, outside: Mask, strong: Mask, shadow: Mask) -> Mask:
     """Let GrabCut (Rother, Kolmogorov, Blake 2004) decide between certain backdrop and strong evidence of product."""
-    trimap = np.full(outside.shape, cv2.GC_PR_FGD, np.uint8)
+    # Weak differences inside the product's closed outline are probably product (white leather), outside of it they are
+    # probably compression halos: WebP and JPEG leave one to five Delta E around every dark edge.
+    reach = max(2, round(CLOSING_SHARE * max(outside.shape)))
+    closed = _filled(cv2.morphologyEx(strong.astype(np.uint8), cv2.MORPH_CLOSE, _brush(reach)).astype(bool))
+    trimap = np.where(closed, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_PR_BGD))
     trimap[shadow] = cv2.GC_PR_BGD
     trimap[strong] = cv2.GC_FGD
     trimap[outside] = cv2.GC_BGD
@@ -116,28 +143,31 @@ def _filled(product: Mask) -> Mask:
     return ~_touching_border(~product)
 
 
-def _holes(distance: Plane, product: Mask, outside: Mask, tolerance: float) -> tuple[Mask, int]:
-    """See-through parts of the product (under a bag's handle, inside a strap).
+def _holes(distance: Plane, product: Mask, tolerance: float, clipped: bool) -> tuple[Mask, int]:
+    """See-through parts of the product (under a bag's handle, inside a strap): flat, and coloured like the backdrop.
 
-    A hole shows the backdrop itself: its mean is the backdrop's and it is as flat as the backdrop. A white dial is
-    neither, or it is surrounded by a thick product, while a hole has a thin wall to the outside somewhere.
+    On a clipped white backdrop a white dial or sole looks the same in its middle, but shades off towards its edges; a
+    hole stays backdrop up to its rim.
     """
-    like = (product & (cv2.GaussianBlur(distance, (0, 0), 0.8) < tolerance)).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(like, connectivity=4)
+    like = product & (cv2.GaussianBlur(distance, (0, 0), 0.8) < 3 * tolerance)
+    pale = (product & (distance < HOLE_RIM)).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(pale, connectivity=4)
+    inside = cv2.erode(pale, np.ones((3, 3), np.uint8)).astype(bool)
+    smallest = max(12, 0.0008 * product.sum())
     holes = np.zeros(product.shape, bool)
-    reach = cv2.distanceTransform((~outside).astype(np.uint8), cv2.DIST_L2, 3)
-    extent = float(np.sqrt(product.sum()))
     found = 0
     for index in range(1, count):
-        if stats[index, cv2.CC_STAT_AREA] < max(12, 0.0008 * product.sum()):
+        if stats[index, cv2.CC_STAT_AREA] < smallest:
             continue
         region = labels == index
-        rim = cv2.dilate(region.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~region
-        thin = float((reach[rim] < 0.12 * extent).mean())
-        flat = float(np.percentile(distance[region], 90)) < 0.75 * tolerance
-        if flat and thin > 0.3:
-            holes |= region
-            found += 1
+        core = region & like
+        if core.sum() < smallest or np.median(distance[core]) > 0.75 * tolerance:
+            continue
+        shading = (region & ~core).sum() / max(1, (region & ~inside).sum())
+        if shading > HOLE_MAX_SHADING and clipped:
+            continue
+        holes |= core
+        found += 1
     return holes, found
 
 
@@ -154,12 +184,16 @@ def _support(distance: Plane, product: Mask, tolerance: float) -> float:
 
 def _flood(open_: Mask, radius: int) -> Mask:
     """The part of a mask that reaches the border when walked with a brush of the given radius in pixels."""
-    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    brush = _brush(radius)
     pad = radius + 1
     padded = np.pad(open_, pad, constant_values=True).astype(np.uint8)
     walked = _touching_border(cv2.erode(padded, brush, borderValue=1).astype(bool))
     painted = cv2.dilate(walked.astype(np.uint8), brush).astype(bool)
     return painted[pad:-pad, pad:-pad] & open_
+
+
+def _brush(radius: int) -> Pixels:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)).astype(np.uint8)
 
 
 def _touching_border(mask: Mask) -> Mask:
