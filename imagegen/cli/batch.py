@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -86,15 +88,15 @@ def _print_table(report: BatchReport, shown: list[Outcome], out: Path) -> None:
     from rich.text import Text
 
     table = Table(box=SIMPLE)
-    table.add_column("product", no_wrap=True, overflow="ellipsis", ratio=1)
-    table.add_column("seconds", justify="right")
+    table.add_column("product", no_wrap=True)
+    table.add_column("seconds", no_wrap=True, justify="right")
     table.add_column("file", overflow="fold")
     for outcome in shown:
         seconds = "" if outcome.seconds is None else f"{outcome.seconds:.2f}"
         file = Text(str(out / outcome.file)) if outcome.file else Text(outcome.error or "", style="red")
-        table.add_row(Text(outcome.description or outcome.id), seconds, file)
-    console = Console()
-    console.print(table)
+        table.add_row(Text(shorten(outcome.description or outcome.id, 36, placeholder=" …")), seconds, file)
+    # A file or pipe has no width to fit into, and file names should stay whole there.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
     if report.total > len(shown):
         typer.echo(f"and {report.total - len(shown):,} more")
     typer.echo(f"{report.completed:,} pictures in {report.seconds:.1f} s")

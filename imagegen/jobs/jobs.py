@@ -74,6 +74,7 @@ class Jobs:
                     "executor_id": secrets.token_hex(8),  # nobody's before: DBOS finds nothing to take over
                     "serializer": DBOSPortableJSONSerializer(),  # readable, and no pickles are ever loaded
                     "enable_otlp": False,
+                    "log_level": "WARNING",
                     # Only how long `destroy` waits: nothing here waits for a notification.
                     "notification_listener_polling_interval_sec": 0.05,
                 }

@@ -1,0 +1,83 @@
+"""imagegen batch: a catalogue on the disk, and one table or one line to say so."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Imagegen = Callable[..., Any]
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+def test_the_sample_catalogue_ends_with_a_table(
+    imagegen: Imagegen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = Path("out")
+    ended = imagegen("batch", SAMPLES / "products.csv", "--out", out, "--limit", "2")
+    assert (ended.code, ended.err) == (0, "")
+    assert "seconds" in ended.out
+    assert "2 pictures" in ended.out
+    assert f"manifest: {out / 'manifest.csv'}\ngallery:  {out / 'gallery.html'}\n" in ended.out
+    with (out / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["completed", "completed"]
+    assert all(str(out / row["file"]) in ended.out for row in rows)
+
+
+def test_the_samples_are_what_their_readme_says() -> None:
+    with (SAMPLES / "products.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 16
+    assert len({row["id"] for row in rows}) == 16
+    assert all(row["description"] for row in rows)
+    readme = (SAMPLES / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{path.name}`" in readme for path in SAMPLES.iterdir() if path.name != "README.md")
+
+
+def test_failed_rows_are_exit_code_11(imagegen: Imagegen, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("id,description\na,\nb,Belt\n")
+    ended = imagegen("batch", tmp_path / "p.csv", "--out", tmp_path / "out", "--json")
+    report = ended.json()
+    assert ended.code == 11
+    assert (report["total"], report["completed"], report["failed"]) == (2, 1, 1)
+    assert report["error"]["code"] == "batch_incomplete"
+    assert Path(report["manifest"]).is_file()
+    assert Path(report["gallery"]).is_file()
+    spoken = imagegen("batch", tmp_path / "p.csv", "--out", tmp_path / "out")
+    assert spoken.code == 11
+    assert "1 of 2 rows failed" in spoken.err
+    assert "description: is empty" in spoken.out
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        ("name,price\nbag,3\n", 5, "'name', 'price'"),
+        ("", 5, "empty"),
+        ("id,description\n", 5, "no products"),
+        (None, 5, "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_catalogue(
+    imagegen: Imagegen, tmp_path: Path, content: str | None, code: int, message: str
+) -> None:
+    file = tmp_path / "p.csv"
+    if content is not None:
+        file.write_text(content)
+    ended = imagegen("batch", file, "--out", tmp_path / "out", "--json")
+    assert ended.code == code
+    assert message in ended.json()["error"]["message"]
+    assert ended.json()["error"]["field"] == str(file)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be(imagegen: Imagegen, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = imagegen("batch", SAMPLES / "products.csv", "--out", tmp_path / "file" / "out")
+    assert ended.code == 6
+    assert str(tmp_path / "file" / "out") in ended.err

@@ -1,0 +1,84 @@
+"""imagegen finish: photos in, finished pictures out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+Imagegen = Callable[..., Any]
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    picture = Image.new("RGB", (120, 90), (236, 236, 232))
+    picture.paste((40, 60, 160), (40, 25, 80, 65))
+    file = tmp_path / "photos" / "blue box.jpg"
+    file.parent.mkdir()
+    picture.save(file, quality=95)
+    return file
+
+
+def test_a_photo_is_finished_on_the_canvas_asked_for(imagegen: Imagegen, photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ended = imagegen("finish", photo, "--out", out, "--size", "160x128", "--background", "#00ff00")
+    assert (ended.code, ended.out) == (0, f"{photo} -> {out / 'blue-box.png'}\n")
+    with Image.open(out / "blue-box.png") as picture:
+        assert picture.size == (160, 128)
+        assert picture.convert("RGB").getpixel((0, 0)) == (0, 255, 0)
+
+
+def test_the_same_name_from_two_folders_is_kept_apart(
+    imagegen: Imagegen, photo: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "blue box.jpg"
+    other.write_bytes(photo.read_bytes())
+    ended = imagegen("finish", photo, other, "--out", tmp_path / "out", "--json")
+    made = ended.json()["pictures"]
+    assert [Path(entry["file"]).name for entry in made] == ["blue-box.png", "blue-box-2.png"]
+    assert [entry["source"] for entry in made] == [str(photo), str(other)]
+    assert made[0]["report"]
+
+
+def test_one_bad_photo_does_not_stop_the_others(imagegen: Imagegen, photo: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(photo.read_bytes()[:300])
+    ended = imagegen("finish", bad, photo, "--out", tmp_path / "out", "--json")
+    result = ended.json()
+    assert (ended.code, result["error"]["exit_code"]) == (11, 11)
+    assert [entry["source"] for entry in result["failed"]] == [str(bad)]
+    assert result["failed"][0]["error"]["field"] == str(bad)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["blue-box.png"]
+    spoken = imagegen("finish", bad, photo, "--out", tmp_path / "out")
+    assert spoken.code == 11
+    assert str(bad) in spoken.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "field"),
+    [
+        (("missing.png", "--out", "out"), 5, "missing.png"),
+        (("empty.png", "--out", "out"), 5, "empty.png"),
+        (("photos/blue box.jpg", "--out", "empty.png/out"), 6, "empty.png/out"),
+        (("photos/blue box.jpg", "--out", "out", "--background", "mauve"), 2, "background"),
+        (("photos/blue box.jpg", "--out", "out", "--size", "5x5"), 2, "width"),
+    ],
+)
+def test_what_cannot_be_finished_is_named(
+    imagegen: Imagegen,
+    photo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    field: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty.png").write_bytes(b"")
+    ended = imagegen("finish", *arguments, "--json")
+    assert ended.code == code
+    assert field in ended.json()["error"]["field"]
+    assert not Path("out").exists()

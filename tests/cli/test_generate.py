@@ -1,0 +1,133 @@
+"""imagegen generate: what is asked for is what lies on the disk, and what is wrong leaves nothing there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+Imagegen = Callable[..., Any]
+
+
+def test_a_description_becomes_a_file(imagegen: Imagegen, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "bag.webp"
+    ended = imagegen("generate", "red bag", "-o", file, "--size", "100x80", "--seed", "7")
+    assert (ended.code, ended.err.count("\n")) == (0, 1)
+    assert ended.out == f"{file}  100x80, seed 7\n"
+    assert "resampled" in ended.err
+    with Image.open(file) as picture:
+        assert (picture.format, picture.size) == ("WEBP", (100, 80))
+    assert [path.name for path in file.parent.iterdir()] == ["bag.webp"]
+
+
+def test_several_pictures_are_numbered_and_reported_in_one_line(imagegen: Imagegen, tmp_path: Path) -> None:
+    file = tmp_path / "bag.png"
+    made = imagegen(
+        "generate", "red bag", "-o", file, "--n", "5", "--seed", "7", "--no-finish", "--json"
+    ).json()
+    names = [str(tmp_path / f"bag-{i}.png") for i in range(1, 6)]
+    assert [entry["file"] for entry in made["pictures"]] == names
+    assert [entry["request"]["seed"] for entry in made["pictures"]] == [7, 8, 9, 10, 11]
+    assert not file.exists()
+    assert made["seconds"] > 0
+    again = imagegen("generate", "red bag", "-o", file, "--seed", "9", "--no-finish", "--json").json()
+    assert again["pictures"][0]["provenance"] == {
+        **made["pictures"][2]["provenance"],
+        "created": again["pictures"][0]["provenance"]["created"],
+    }
+    assert file.read_bytes() == (tmp_path / "bag-3.png").read_bytes()
+
+
+def test_an_existing_file_is_replaced(imagegen: Imagegen, tmp_path: Path) -> None:
+    file = tmp_path / "bag.png"
+    file.write_text("old")
+    assert imagegen("generate", "bag", "-o", file, "--steps", "1", "--no-finish").code == 0
+    with Image.open(file) as picture:
+        picture.load()
+
+
+def test_the_background_is_the_one_asked_for(imagegen: Imagegen, tmp_path: Path) -> None:
+    file = tmp_path / "bag.png"
+    assert imagegen("generate", "bag", "-o", file, "--steps", "1", "--background", "transparent").code == 0
+    with Image.open(file) as picture:
+        assert picture.mode == "RGBA"
+
+
+PROMPT = ("generate", "red bag", "-o", "bag.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "field"),
+    [
+        (("generate", "", "-o", "bag.png"), 2, "prompt"),
+        (("generate", "  \n", "-o", "bag.png"), 2, "prompt"),
+        (("generate", "x" * 40_000, "-o", "bag.png"), 2, "prompt"),
+        ((*PROMPT, "--size", "0"), 2, "size"),
+        ((*PROMPT, "--size", "0x0"), 2, "size"),
+        ((*PROMPT, "--size", "17x16"), 2, "size"),
+        ((*PROMPT, "--size", "1000000x16"), 2, "size"),
+        ((*PROMPT, "--size", "72x64", "--no-finish", "--model", "{fixed}"), 2, "size"),
+        ((*PROMPT, "--steps", "0"), 2, "steps"),
+        ((*PROMPT, "--steps", "101"), 2, "steps"),
+        ((*PROMPT, "--seed", "-1"), 2, "seed"),
+        ((*PROMPT, "--n", "0"), 2, "n"),
+        ((*PROMPT, "--background", "mauve"), 2, "background"),
+        ((*PROMPT, "--background", "white", "--no-finish"), 2, "background"),
+        ((*PROMPT, "--model", "nobody"), 3, "model"),
+        ((*PROMPT, "--model", "{truncated}"), 4, "{truncated}"),
+        (("generate", "bag", "-o", "bag.gif"), 2, "output"),
+        (("generate", "bag", "-o", "bag"), 2, "output"),
+        (("generate", "bag", "-o", "bag.jpg", "--background", "transparent"), 2, "output"),
+        (("generate", "bag", "-o", "file/bag.png"), 6, "file/bag.png"),
+        (("generate", "bag", "-o", "folder.png"), 6, "folder.png"),
+    ],
+)
+def test_bad_input_is_named_and_leaves_nothing(
+    imagegen: Imagegen,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    field: str,
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "file").write_text("")
+    (place / "folder.png").mkdir()
+    monkeypatch.chdir(place)
+    models = {name: str(tmp_path / name) for name in ("fixed", "truncated")}
+    used = [name for name in models if any(f"{{{name}}}" in argument for argument in arguments)]
+    for name in used:
+        shutil.copytree(tiny_checkpoint, models[name])
+    if "truncated" in used:
+        weights = Path(models["truncated"], "transformer", "diffusion_pytorch_model.safetensors")
+        weights.write_bytes(weights.read_bytes()[:-1000])
+    if "fixed" in used:
+        give_fixed_sizes(Path(models["fixed"]))
+    asked = [argument.format_map(models) if argument.startswith("{") else argument for argument in arguments]
+    ended = imagegen(*asked, "--json")
+    fault = ended.json()["error"]
+    assert (ended.code, fault["exit_code"]) == (code, code)
+    assert field.format_map(models) in fault["field"]
+    assert fault["message"]
+    assert ended.err == ""
+    assert sorted(path.name for path in place.rglob("*")) == ["file", "folder.png"]
+
+
+def give_fixed_sizes(model: Path) -> None:
+    import json
+
+    file = model / "imagegen.json"
+    own = json.loads(file.read_text())
+    file.write_text(json.dumps({**own, "sizes": [[64, 64]]}))
+
+
+def test_without_json_the_same_is_said_in_words(imagegen: Imagegen, tmp_path: Path) -> None:
+    ended = imagegen("generate", "bag", "-o", tmp_path / "bag.png", "--size", "0x0")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("imagegen: size: each side must be")
