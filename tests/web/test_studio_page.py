@@ -35,7 +35,7 @@ def page(browser: Browser, server: str) -> Iterator[Page]:
 
 def test_a_prompt_becomes_a_picture_that_can_be_downloaded(page: Page) -> None:
     page.get_by_label("What should the picture show?").fill("red leather handbag")
-    page.get_by_label("Pictures", exact=True).select_option("2")
+    page.get_by_label("How many").select_option("2")
     page.get_by_text("More settings").click()
     page.get_by_label("Seed").fill("7")
     page.get_by_role("button", name="Make pictures").click()
@@ -65,10 +65,10 @@ def test_an_empty_prompt_is_explained_at_the_field(page: Page) -> None:
 
 def test_without_finishing_the_background_cannot_be_chosen(page: Page) -> None:
     finishing = page.get_by_role("switch", name="Finish for the shop")
-    background = page.get_by_role("group", name="Background")
-    expect(background).to_be_enabled()
+    transparent = page.get_by_role("radio", name="Transparent")
+    expect(transparent).to_be_enabled()
     finishing.press("Space")
-    expect(background).to_be_disabled()
+    expect(transparent).to_be_disabled()
     page.get_by_label("What should the picture show?").fill("belt")
     page.get_by_role("button", name="Make pictures").click()
     expect(page.get_by_role("img", name="Generated picture: belt")).to_be_visible()
