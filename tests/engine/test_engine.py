@@ -100,7 +100,7 @@ def test_bad_requests_never_reach_the_device(engine: Engine, tiny_checkpoint: Pa
     with pytest.raises(ModelNotFound, match="no-such-model"):
         engine.submit(ImageRequest("cap", model="no-such-model"))
     with pytest.raises(InvalidRequest):
-        engine.submit(_request(tiny_checkpoint, width=72, height=1000))
+        engine.submit(_request(tiny_checkpoint, width=65, height=1001))
     assert not engine.loaded
 
 
