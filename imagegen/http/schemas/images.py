@@ -114,14 +114,14 @@ class PictureDetails(BaseModel):
     seconds: float = Field(description="seconds of work, without the wait in the queue")
     timings: dict[str, float] = Field(description="seconds by phase")
     generated_size: str = Field(description="the model's own pixels before finishing", examples=["256x256"])
-    recipe: dict[str, Any] | None
+    recipe: dict[str, Any] | None = Field(description="every field of the recipe as it was carried out")
     report: dict[str, Any] | None = Field(description="what each finishing step did")
     warnings: list[str] = Field(description="what could not be honoured in full, and finishing's notes")
 
 
 class Picture(BaseModel):
-    b64_json: str | None = None
-    url: str | None = None
+    b64_json: str | None = Field(default=None, description="the file, in base64")
+    url: str | None = Field(default=None, description="where the file can be fetched")
     imagegen: PictureDetails
 
 
@@ -133,7 +133,7 @@ class AnswerDetails(BaseModel):
 class ImagesAnswer(BaseModel):
     """OpenAI's answer; `imagegen` is ours, which its client keeps as an extra member."""
 
-    created: int
+    created: int = Field(description="Unix time")
     data: list[Picture]
     background: Literal["opaque", "transparent"] = Field(
         description="what the pictures have, not what was asked"

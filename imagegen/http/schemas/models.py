@@ -14,9 +14,9 @@ class ModelDetails(BaseModel):
     licence: str
     source: str
     steps: int = Field(description="denoising steps of quality medium")
-    size: str = Field(description="the size that `auto` gives", examples=["256x256"])
-    sizes: list[str] | None = Field(description="every size it makes; null: any multiple of `multiple`")
-    multiple: int
+    size: str = Field(description="the size that auto gives", examples=["256x256"])
+    sizes: list[str] | None = Field(description="every size it makes; null: any multiple of the next member")
+    multiple: int = Field(description="pixels of picture side per position of the transformer")
     disk_bytes: int
 
 

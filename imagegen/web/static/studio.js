@@ -156,8 +156,10 @@ function figure(picture, answer, prompt) {
     fact.append(element("dt", {}, say(name)), element("dd", {}, value));
     facts.append(fact);
   }
-  const warnings = element("ul", { class: "warnings" });
-  warnings.append(...details.warnings.map((warning) => element("li", {}, warning)));
+  const list = element("ul");
+  list.append(...details.warnings.map((warning) => element("li", {}, warning)));
+  const warnings = element("details", { class: "warnings" });
+  warnings.append(element("summary", {}, say("notes", { count: details.warnings.length })), list);
 
   const download = element("a", { class: "button", href: url, download: fileName(prompt, details.seed, answer.output_format) }, say("download"));
   const again = element("button", { type: "button" }, say("again"));
