@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,21 @@ def run_by_hand(ours: TextToImage, count: int, width: int, height: int) -> tuple
     statistics = parts.autoencoder.bn
     maps = to_maps(latents, rows, columns, statistics.mean, statistics.std)
     return maps, decode(parts.autoencoder, latents, rows, columns).numpy()
+
+
+def test_guidance_of_a_model_that_is_not_distilled(pair: Pair) -> None:
+    pair.reference.register_to_config(is_distilled=False)
+    try:
+        expected = pair.reference_run(2, 64, 64, "np", guidance_scale=3.0)
+    finally:
+        pair.reference.register_to_config(is_distilled=True)
+    parts = pair.ours.components
+    guided = TextToImage(replace(parts, card=replace(parts.card, guidance=3.0)))
+    pictures = guided.generate(PROMPTS[:2], SEEDS[:2], 64, 64, STEPS).pictures
+    levels = np.round(expected * 255).astype(int)
+    assert all(np.abs(g.picture - level).max() <= 1 for g, level in zip(pictures, levels, strict=True))
+    plain = pair.ours.generate(PROMPTS[:1], SEEDS[:1], 64, 64, STEPS).pictures[0].picture
+    assert np.abs(plain - levels[0]).max() > 10
 
 
 def test_the_prompt_matters(pair: Pair) -> None:

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from imagegen.networks.autoencoder import Autoencoder, AutoencoderConfig
+
+
+def test_encoder_and_decoder_equal_the_reference(tiny_checkpoint: Path) -> None:
+    """The pipeline only decodes; here both ways go through the same weights."""
+    from diffusers import AutoencoderKLFlux2
+
+    folder = tiny_checkpoint / "vae"
+    reference = AutoencoderKLFlux2.from_pretrained(folder).eval()
+    config = json.loads((folder / "config.json").read_text())
+    ours = Autoencoder(
+        AutoencoderConfig(
+            block_out_channels=tuple(config["block_out_channels"]),
+            latent_channels=config["latent_channels"],
+            layers_per_block=config["layers_per_block"],
+            norm_num_groups=config["norm_num_groups"],
+        )
+    )
+    state = load_file(folder / "diffusion_pytorch_model.safetensors")
+    state.pop("bn.num_batches_tracked")
+    ours.load_state_dict(state)
+    pictures = torch.rand(2, 3, 32, 48) * 2 - 1
+    with torch.inference_mode():
+        latents = reference.encode(pictures).latent_dist.mode()
+        torch.testing.assert_close(ours.encode(pictures), latents, rtol=1e-4, atol=1e-4)
+        decoded = reference.decode(latents).sample
+        torch.testing.assert_close(ours.decode(latents), decoded, rtol=1e-4, atol=1e-4)
+    assert decoded.shape == pictures.shape
+
+
+def test_builds_only_the_parts_that_are_asked_for() -> None:
+    config = AutoencoderConfig(block_out_channels=(8, 8), norm_num_groups=4, mid_block_add_attention=False)
+    decoder = Autoencoder(config, parts=("decoder",))
+    assert not hasattr(decoder, "encoder")
+    assert config.scale == 2
+    assert not any("attentions" in name for name, _ in decoder.named_parameters())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"act_fn": "gelu"}, {"patch_size": (4, 4)}, {"in_channels": 4}, {"decoder_block_out_channels": (8,)}],
+    ids=str,
+)
+def test_refuses_what_it_cannot_run(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"not supported|levels"):
+        AutoencoderConfig(block_out_channels=(8, 8), **wrong)  # type: ignore[arg-type]

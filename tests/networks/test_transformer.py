@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from imagegen.networks.transformer import Transformer, TransformerConfig
+
+CONFIG = TransformerConfig(
+    in_channels=8,
+    num_layers=1,
+    num_single_layers=1,
+    attention_head_dim=16,
+    num_attention_heads=2,
+    joint_attention_dim=24,
+    axes_dims_rope=(4, 4, 4, 4),
+    timestep_guidance_channels=16,
+    guidance_embeds=False,
+)
+
+
+@pytest.fixture(scope="module")
+def transformer() -> Transformer:
+    torch.manual_seed(0)
+    network = Transformer(CONFIG)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return network
+
+
+def test_positions_turn_text_by_word_and_image_by_row_and_column(transformer: Transformer) -> None:
+    rotary = transformer.rotary(text_length=3, rows=2, columns=4)
+    assert rotary.cos.shape == (3 + 2 * 4, 8)
+    angle = torch.atan2(rotary.sin, rotary.cos)
+    # The first pair of each axis turns by the position itself: axes are time, row, column, word.
+    assert angle[:3, 6].tolist() == pytest.approx([0, 1, 2])
+    assert angle[:3, [0, 2, 4]].abs().max() == 0
+    assert angle[3:, 2].tolist() == pytest.approx([0, 0, 0, 0, 1, 1, 1, 1])
+    assert angle[3:, 4].tolist() == pytest.approx([0, 1, 2, 3, 0, 1, 2, 3])
+    assert angle[3:, [0, 6]].abs().max() == 0
+
+
+def test_modulations_are_one_a_timestep(transformer: Transformer) -> None:
+    together = transformer.modulations(torch.tensor([1000.0, 250.0]))
+    alone = transformer.modulations(torch.tensor([250.0]))[0]
+    assert len(together) == 2
+    torch.testing.assert_close(together[1].image[1].gate, alone.image[1].gate)
+    torch.testing.assert_close(together[1].out_scale, alone.out_scale)
+    assert not torch.allclose(together[0].single.shift, alone.single.shift)
+
+
+def test_every_image_token_sees_the_text(transformer: Transformer) -> None:
+    latents, prompt = torch.randn(1, 6, 8), torch.randn(1, 3, 24)
+    rotary, modulation = transformer.rotary(3, 2, 3), transformer.modulations(torch.tensor([500.0]))[0]
+    with torch.inference_mode():
+        one = transformer(latents, transformer.embed_text(prompt), modulation, rotary)
+        prompt[0, 2] += 1
+        other = transformer(latents, transformer.embed_text(prompt), modulation, rotary)
+    assert one.shape == latents.shape
+    assert (one - other).abs().amin() > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"guidance_embeds": True}, "guidance_embeds"),
+        ({"patch_size": 2}, "patch_size"),
+        ({"axes_dims_rope": (4, 4, 4)}, "axes_dims_rope"),
+        ({"axes_dims_rope": (4, 4, 4, 8)}, "axes_dims_rope"),
+    ],
+)
+def test_refuses_what_it_cannot_run(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(CONFIG, **wrong)  # type: ignore[arg-type]
