@@ -1,0 +1,1 @@
+"""The recipe that makes the bundled starter checkpoint: data, training phases, export."""

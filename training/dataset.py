@@ -1,0 +1,72 @@
+"""The latent cache as training batches: normalised tokens with captions drawn anew each time."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from training.captions import THUMBNAIL_WIDTH, Attributes, caption
+from training.networks import patchify
+from training.prepare import read_shards
+
+EMPTY_CAPTION_CHANCE = 0.1  # for classifier-free guidance
+VARIANCE_EPSILON = 1e-4  # AutoencoderKLFlux2's batch_norm_eps
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Per-channel mean and variance [128] of raw tokens: what vae.bn holds."""
+
+    mean: torch.Tensor
+    variance: torch.Tensor
+
+    def normalize(self, tokens: torch.Tensor) -> torch.Tensor:
+        return (tokens - self.mean) / (self.variance + VARIANCE_EPSILON).sqrt()
+
+    def denormalize(self, tokens: torch.Tensor) -> torch.Tensor:
+        return tokens * (self.variance + VARIANCE_EPSILON).sqrt() + self.mean
+
+
+class CaptionedLatents:
+    """One split of the cache. tokens: float16 [N, 64, 128], normalised; weights: sampling weight of each."""
+
+    def __init__(self, cache: Path, split: str) -> None:
+        tokens: list[torch.Tensor] = []
+        self.attributes: list[Attributes] = []
+        for shard in read_shards(cache):
+            rows = [row for row, record in enumerate(shard.records) if record["split"] == split]
+            tokens.append(patchify(torch.from_numpy(shard.latents[np.array(rows, dtype=int)]).float()))
+            self.attributes += [shard.records[row] for row in rows]
+        raw = torch.cat(tokens)
+        self.weights = torch.tensor(sampling_weights(self.attributes))
+        # Statistics of the sharp photos only: those are what the model is asked for.
+        sharp = raw[torch.tensor([int(row["width"]) >= THUMBNAIL_WIDTH for row in self.attributes])]
+        flat = sharp.reshape(-1, raw.shape[-1])
+        self.statistics = Statistics(flat.mean(0), flat.var(0, unbiased=False))
+        self.tokens = self.statistics.normalize(raw).half()
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def batch(
+        self, size: int, generator: torch.Generator, rng: random.Random
+    ) -> tuple[torch.Tensor, list[str]]:
+        """Tokens float32 [size, 64, 128] and their captions."""
+        rows = torch.multinomial(self.weights, size, replacement=True, generator=generator)
+        captions = [
+            "" if rng.random() < EMPTY_CAPTION_CHANCE else caption(self.attributes[row], rng)
+            for row in rows.tolist()
+        ]
+        return self.tokens[rows].float(), captions
+
+
+def sampling_weights(attributes: list[Attributes]) -> list[float]:
+    """Sharp photos weigh eight times a thumbnail; an item of n photos weighs n ** 0.7 in all."""
+    counts = Counter(row["item"] for row in attributes)
+    return [
+        counts[row["item"]] ** -0.3 * (8.0 if int(row["width"]) >= THUMBNAIL_WIDTH else 1.0)
+        for row in attributes
+    ]

@@ -1,0 +1,154 @@
+"""The whole recipe, resumable: `python -m training.run --config FILE --data DIR --work DIR [--phase NAME]`.
+
+Each phase continues from its own state in the work folder and costs nothing once done. `export` writes the
+newest network there is to --target, so it may be run while training goes on.
+"""
+
+import argparse
+import logging
+import random
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKLFlux2
+from tokenizers import Tokenizer
+
+from training.autoencoder import DecoderTrainer, LatentPictures, train_decoder, train_encoder
+from training.captions import caption
+from training.config import Config, load_config
+from training.dataset import CaptionedLatents, Statistics
+from training.export import export
+from training.flow import train_flow
+from training.networks import ConditionedTransformer, build_autoencoder
+from training.prepare import prepare
+from training.state import load_state
+from training.ternary import make_ternary
+from training.text import train_text
+from training.tokenizer import train_tokenizer
+
+PHASES = ("prepare", "coarse", "decoder", "encoder", "text", "flow", "guided", "export")
+TOKENIZER_CAPTIONS = 60_000
+LATENT_PIXELS = 128  # half the native size: the starter's f16 latents are FLUX.2's f8 latents of this
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="folder with products/ and weights/")
+    parser.add_argument("--work", type=Path, required=True, help="folder for latents and states")
+    parser.add_argument("--target", type=Path, default=Path("imagegen/starter"), help="checkpoint to write")
+    parser.add_argument("--dense", action="store_true", help="export float32 weights of the same values")
+    parser.add_argument("--phase", choices=PHASES, action="append", help="only these (default: all in order)")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    config = load_config(arguments.config)
+    recipe = Recipe(config, arguments.data, arguments.work)
+    for phase in arguments.phase or PHASES:
+        if phase == "export":
+            recipe.export(arguments.target, arguments.dense)
+        else:
+            recipe.run(phase)
+
+
+class Recipe:
+    """One run's settings and folders."""
+
+    def __init__(self, config: Config, data: Path, work: Path) -> None:
+        self.config, self.data, self.work = config, data, work
+        self.latents = work / "latents"
+
+    def run(self, phase: str) -> None:
+        """Run or continue one phase."""
+        torch.manual_seed(self.config.seed)
+        if phase == "prepare":
+            parquets = [self.data / name for name in self.config.parquets]
+            prepare(parquets, self.data / "weights" / "taef2_encoder.pth", self.latents, LATENT_PIXELS)
+        elif phase in ("coarse", "decoder", "encoder"):
+            self._train_autoencoder(phase)
+        else:
+            self._train_network(phase)
+
+    def _train_autoencoder(self, half: str) -> None:
+        pictures = LatentPictures(self.data / self.config.parquets[0], self.latents, 2 * LATENT_PIXELS)
+        autoencoder = build_autoencoder()
+        settings, state = getattr(self.config, half), self._state(half)
+        if half == "encoder":
+            train_encoder(autoencoder, pictures, settings, state)
+            return
+        trainer = DecoderTrainer(autoencoder)
+        if half == "decoder":
+            trainer.load_state_dict(self._average("coarse"))
+        train_decoder(trainer, pictures, settings, state)
+
+    def _train_network(self, phase: str) -> None:
+        dataset = CaptionedLatents(self.latents, "train")
+        device, state = self.config.device, self._state(phase)
+        if phase == "text":
+            network = ConditionedTransformer(self.tokenizer(dataset)).to(device)
+            train_text(network, dataset, self.config.text, device, state)
+            return
+        settings = {"flow": self.config.flow, "guided": self.config.guided}[phase]
+        network = self.network("text" if phase == "flow" else "flow").to(device)
+        network.text_encoder.requires_grad_(False)
+        if settings.ternary:
+            make_ternary(network.transformer)
+        train_flow(network, dataset, settings, device, state)
+
+    def tokenizer(self, dataset: CaptionedLatents | None = None) -> Tokenizer:
+        """The tokenizer of this run; trained at the first call, which needs the data."""
+        path = self.work / "tokenizer.json"
+        if dataset is not None and not path.exists():
+            rng = random.Random(self.config.seed)
+            texts = (caption(rng.choice(dataset.attributes), rng) for _ in range(TOKENIZER_CAPTIONS))
+            train_tokenizer(texts, self.config.vocabulary_size).save(str(path))
+        tokenizer: Tokenizer = Tokenizer.from_file(str(path))
+        return tokenizer
+
+    def network(self, phase: str) -> ConditionedTransformer:
+        """The moving average of a phase's network, float32; `text` has a fresh transformer."""
+        network = ConditionedTransformer(self.tokenizer())
+        network.load_state_dict(self._average(phase), strict=False)
+        return network
+
+    def newest(self) -> str:
+        """The furthest phase of the network that has a state."""
+        return next(phase for phase in ("guided", "flow") if self._state(phase).exists())
+
+    def autoencoder(self) -> AutoencoderKLFlux2:
+        """The autoencoder as far as its halves have got, with the statistics of the latents in its bn."""
+        autoencoder = build_autoencoder()
+        for half in ("decoder", "encoder"):
+            if self._state(half).exists():
+                autoencoder.load_state_dict(self._average(half), strict=False)
+        statistics = self.statistics()
+        autoencoder.bn.running_mean.copy_(statistics.mean)
+        autoencoder.bn.running_var.copy_(statistics.variance)
+        return autoencoder.eval()
+
+    def statistics(self) -> Statistics:
+        """Mean and variance of the training latents, computed once: later shards must not move them."""
+        path = self.work / "statistics.pt"
+        if not path.exists():
+            found = CaptionedLatents(self.latents, "train").statistics
+            torch.save({"mean": found.mean, "variance": found.variance}, path)
+        return Statistics(**torch.load(path, weights_only=True))
+
+    def export(self, target: Path, dense: bool) -> None:
+        """Write the newest network with the autoencoder, as far as each has got."""
+        cards = Path(__file__).parent / "cards"
+        network = self.network(self.newest())
+        export(network, self.autoencoder(), self.tokenizer(), target, cards, dense)
+
+    def _state(self, phase: str) -> Path:
+        return self.work / f"{phase}.pt"
+
+    def _average(self, phase: str) -> dict[str, torch.Tensor]:
+        state = load_state(self._state(phase))
+        if state is None:
+            raise FileNotFoundError(f"{self._state(phase)}: run the phase '{phase}' first")
+        average: dict[str, torch.Tensor] = state["average"]
+        return average
+
+
+if __name__ == "__main__":
+    main()
