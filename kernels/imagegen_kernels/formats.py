@@ -1,13 +1,12 @@
 """Packed-weight formats: ternary codes in two-bit slots, int8 codes, and float16 scales for both.
 
-A weight W of shape [N, K] (output rows, input columns) is stored as integer codes and scales, `W = codes *
-scale`. Each row is cut into K / group_size groups, each with its own scale; `group_size == K` is one scale a
-row.
+A weight [N, K] (output rows, input columns) is stored as integer codes and scales: weight = code * scale.
+Each row is cut into K / group_size groups with a scale each; group_size = K is one scale a row.
 
-ternary   codes -1, 0, +1; uint8 [N, K/4]. Every 128 columns of a row take 32 bytes; byte j of them holds
-          columns j (bits 7-6), 32+j (bits 5-4), 64+j (bits 3-2) and 96+j (bits 1-0), as 01 = +1, 11 = -1, 00
-          = 0. 10 means nothing and is refused. Chosen because `byte << 2i & 0xC0` is then +-64 as an int8: a
-          shift and a mask unpack four contiguous runs of columns.
+ternary   codes -1, 0, +1; uint8 [N, K/4]. Every 128 columns of a row take 32 bytes; byte j of them holds the
+          columns j (bits 7-6), 32+j (bits 5-4), 64+j (bits 3-2) and 96+j (bits 1-0). A slot is 00 for 0,
+          01 for +1, 11 for -1; 10 means nothing and is refused. So shifted to the top of an int8 a slot is
+          +-64 or 0, and a byte's four slots belong to four contiguous runs of columns.
 int8      codes -127..127; int8 [N, K].
 scales    float16 [N, K/group_size].
 
@@ -158,7 +157,7 @@ def quantize_ternary(weight: Tensor, group_size: int = TERNARY_GROUP) -> PackedW
     _check_float(weight)
     rows, columns = weight.shape
     check_layout("ternary", rows, columns, group_size)
-    groups = weight.detach().float().view(rows, -1, group_size)
+    groups = weight.detach().float().reshape(rows, -1, group_size)
     magnitude, order = groups.abs().sort(dim=-1, descending=True)
     total = magnitude.cumsum(dim=-1, dtype=torch.float64)
     count = torch.arange(1, group_size + 1, device=weight.device)
@@ -172,8 +171,7 @@ def quantize_ternary(weight: Tensor, group_size: int = TERNARY_GROUP) -> PackedW
 
 
 def quantize_int8(weight: Tensor, group_size: int = 128) -> PackedWeight:
-    """Quantise a float weight [N, K] to int8: scale = largest magnitude of the group / 127, codes rounded to
-    nearest.
+    """Quantise a float weight [N, K] to int8: scale = largest magnitude of the group / 127, codes to nearest.
 
     `group_size` divides K; pass K for one scale a row. The error of a value is at most 0.57 of its group's
     scale (0.5 from the code, the rest from the scale's own rounding to float16), or 4e-6 where scales are

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
 import imagegen_kernels
 from imagegen_kernels import dispatch
@@ -42,8 +41,7 @@ def test_another_device_is_refused() -> None:
         dispatch.describe("tpu")
 
 
-def test_the_account_of_matmul_is_what_runs(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_account_of_matmul_is_what_runs() -> None:
     from imagegen_kernels.matmul import cpu
 
     assert dispatch.describe("cpu")[0][1] == ("int8" if cpu.is_exact() else "reference")
-    assert torch.ops.imagegen_kernels.int8_linear.default is not None

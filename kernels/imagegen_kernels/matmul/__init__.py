@@ -10,29 +10,17 @@ from torch import Tensor
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.matmul import cpu, reference
 
-# A torch operator, opaque to torch.compile: the reference, and what a device has instead of it.
-_int8_linear = torch.library.custom_op(
-    "imagegen_kernels::int8_linear", reference.int8_linear, mutates_args=()
-)
-_int8_linear.register_kernel("cpu", cpu.int8_linear)
-
-
-@_int8_linear.register_fake
-def _(x: Tensor, codes: Tensor, row_scale: Tensor) -> Tensor:
-    return x.new_empty(x.shape[0], codes.shape[0])
-
 
 @torch.no_grad()
 def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tensor:
-    """x [..., K], floating point, times weight (N, K) transposed, plus bias [N] -> [..., N] in the dtype of
-    x.
+    """x [..., K] (floating point) @ weight (N, K) transposed + bias [N] -> [..., N], in the dtype of x.
 
     Activations are quantised to int8 a token and the weight's group scales folded to one a row, so the
-    product runs in int8; `reference.matmul` is the definition. A token's result does not depend on the
-    tokens beside it.
+    product runs in int8; `reference.matmul` is the definition. A token's result is the same bits whatever
+    tokens are beside it.
 
-    The first call with a weight folds it and keeps the int8 codes (N * K bytes; none where an int8 weight
-    has one scale a row) with the weight. Raises ValueError for shapes, dtypes or devices that do not fit.
+    The first call with a weight folds it and keeps its int8 codes, N * K bytes, in `weight.prepared`.
+    Raises ValueError for shapes, dtypes or devices that do not fit.
     """
     rows, columns = weight.shape
     if not x.is_floating_point() or x.ndim < 1 or x.shape[-1] != columns:
@@ -48,10 +36,15 @@ def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tenso
         raise ValueError(
             f"matmul needs x and weight on one device, not {x.device} and {weight.packed.device}"
         )
-    if "folded" not in weight.prepared:
-        weight.prepared["folded"] = reference.fold(weight)
-    codes, row_scale = cast(tuple[Tensor, Tensor], weight.prepared["folded"])
-    out: Tensor = _int8_linear(x.reshape(-1, columns), codes, row_scale)
+    tokens = x.reshape(-1, columns)
+    if x.device.type == "cpu" and cpu.is_exact():
+        if "cpu" not in weight.prepared:
+            weight.prepared["cpu"] = cpu.prepare(*reference.fold(weight))
+        out = cpu.linear(tokens, cast(cpu.Prepared, weight.prepared["cpu"]))
+    else:
+        if "folded" not in weight.prepared:
+            weight.prepared["folded"] = reference.fold(weight)
+        out = reference.int8_linear(tokens, *cast(tuple[Tensor, Tensor], weight.prepared["folded"]))
     out = out.view(*x.shape[:-1], rows)
     return out if bias is None else out + bias.to(out.dtype)
 
@@ -62,4 +55,4 @@ def implementation(device: str) -> tuple[str, str]:
         return "reference", "exact float32 blocks of int8 codes; no GPU kernel is written yet"
     if not cpu.is_exact():
         return "reference", "exact float32 blocks of int8 codes; this CPU has no 8-bit dot product (VNNI)"
-    return "int8", "oneDNN product of int8 codes by torch._int_mm, exact on this CPU"
+    return "int8", "oneDNN's int8 product (onednn.qlinear_pointwise), exact on this CPU"

@@ -10,13 +10,12 @@ from imagegen_kernels.modulate import cpu, reference
 
 @torch.no_grad()
 def modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float = 1e-6) -> Tensor:
-    """Layer normalisation of x [B, S, D] without weights, times (1 + scale), plus shift -> [B, S, D], dtype
-    of x.
+    """LayerNorm(x [B, S, D]) * (1 + scale) + shift -> [B, S, D] in the dtype of x; the norm has no weights.
 
     shift, scale  [B, 1, D], [1, 1, D] or [D].
     Raises ValueError for shapes that do not fit.
     """
-    if x.ndim != 3 or not all(fits(t, x) for t in (shift, scale)):
+    if x.ndim != 3 or not all(_fits(t, x) for t in (shift, scale)):
         raise ValueError(
             f"modulate needs x [B, S, D] and shift, scale [B, 1, D], [1, 1, D] or [D],"
             f" not {list(x.shape)}, {list(shift.shape)} and {list(scale.shape)}"
@@ -25,7 +24,7 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float = 1e-6) -> Tens
     return run(x, shift, scale, eps)
 
 
-def fits(vector: Tensor, x: Tensor) -> bool:
+def _fits(vector: Tensor, x: Tensor) -> bool:
     """Whether vector is [B, 1, D], [1, 1, D] or [D] for x [B, S, D]."""
     batch, _, channels = x.shape
     return tuple(vector.shape) in ((batch, 1, channels), (1, 1, channels), (channels,))

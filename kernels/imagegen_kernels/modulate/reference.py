@@ -1,5 +1,4 @@
-"""Adaptive layer normalisation (Peebles and Xie 2022, arXiv:2212.09748) as plain PyTorch: the
-specification."""
+"""Adaptive layer normalisation (Peebles and Xie, arXiv:2212.09748) as plain PyTorch: the specification."""
 
 from __future__ import annotations
 
@@ -8,8 +7,7 @@ from torch import Tensor
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * (1 + scale) + shift over the last axis; float32 (float64 for float64)
-    inside."""
+    """(x - mean) / sqrt(var + eps) * (1 + scale) + shift; float32 inside (float64 for float64)."""
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     centred = wide - wide.mean(dim=-1, keepdim=True)
     normed = centred * torch.rsqrt(centred.square().mean(dim=-1, keepdim=True) + eps)

@@ -20,8 +20,7 @@ def qk_rope(
     *,
     interleaved: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Normalise each head of q and k, then rotate it by its position -> (q, k) in their own shapes and
-    dtypes.
+    """Normalise each head of q and k and rotate it by its position -> (q, k), each in its shape and dtype.
 
     q [B, S, H, D], k [B, S, G, D]; q_weight, k_weight [D]; cos, sin [S, D/2], one angle a pair of channels.
     interleaved  True pairs channels (2i, 2i+1), as FLUX does; False pairs (i, i + D/2), as Qwen does.

@@ -19,20 +19,17 @@ def qk_rope(
     eps: float,
     interleaved: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Shapes and pairing as `imagegen_kernels.qk_rope`; computed in float32 (float64 for float64), rounded
-    once."""
-    q_out, k_out = (
-        rotate(rms_norm(t.to(torch.promote_types(t.dtype, torch.float32)), w, eps), cos, sin, interleaved).to(
-            t.dtype
-        )
-        for t, w in ((q, q_weight), (k, k_weight))
-    )
-    return q_out, k_out
+    """Shapes and pairs as `imagegen_kernels.qk_rope`; float32 (float64 for float64) inside, rounded once."""
+
+    def turned(x: Tensor, weight: Tensor) -> Tensor:
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        return rotate(rms_norm(wide, weight, eps), cos, sin, interleaved).to(x.dtype)
+
+    return turned(q, q_weight), turned(k, k_weight)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool) -> Tensor:
-    """Rotate each pair (a, b) of x [B, S, H, D] by its angle: (a cos - b sin, b cos + a sin); cos, sin [S,
-    D/2]."""
+    """Rotate each pair (a, b) of x [B, S, H, D] to (a cos - b sin, b cos + a sin); cos, sin [S, D/2]."""
     cos, sin = (t.to(x.dtype).unsqueeze(1) for t in (cos, sin))
     a, b = (x[..., 0::2], x[..., 1::2]) if interleaved else x.chunk(2, dim=-1)
     turned = (a * cos - b * sin, b * cos + a * sin)

@@ -10,11 +10,11 @@ from imagegen_kernels.quantize import reference
 
 @torch.no_grad()
 def quantize(x: Tensor) -> tuple[Tensor, Tensor]:
-    """x [..., K], floating point -> codes int8 [..., K] in -127..127 and scale float32 [..., 1]: x ~ codes *
-    scale.
+    """x [..., K] -> codes int8 [..., K] in -127..127, scale float32 [..., 1], with x ~ codes * scale.
 
-    Each token (row of K) stands alone. A token of zeros has codes 0. One that holds NaN or infinity keeps
-    that in its scale, and its codes mean nothing. Raises ValueError for other dtypes and for K = 0.
+    x is floating point. Each token (row of K) stands alone. A token of zeros has codes 0. One that holds NaN
+    or infinity keeps that in its scale, and its codes mean nothing. Raises ValueError for other dtypes and
+    for K = 0.
     """
     if not x.is_floating_point() or x.ndim < 1 or not x.shape[-1]:
         raise ValueError(f"quantize needs floating point x [..., K >= 1], not {x.dtype} {list(x.shape)}")

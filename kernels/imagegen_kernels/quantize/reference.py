@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 SMALLEST = 1e-30
-"""Tokens whose largest magnitude is below this are quantised as if it were this, so that nothing is divided
-by 0."""
+"""A token whose largest magnitude is below this is quantised as if it were this: nothing is divided by 0."""
 
 
 def quantize(x: Tensor) -> tuple[Tensor, Tensor]:

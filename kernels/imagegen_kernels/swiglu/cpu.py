@@ -17,7 +17,8 @@ from torch import Tensor
 def swiglu(x: Tensor) -> Tensor:
     """As `reference.swiglu`, to rounding."""
     out = x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
-    for sample, gated in zip(torch.atleast_2d(x), torch.atleast_2d(out), strict=True):
+    samples = zip(x, out, strict=True) if x.ndim > 1 else [(x, out)]
+    for sample, gated in samples:
         gate, value = sample.chunk(2, dim=-1)
         torch.ops.aten.silu.out(gate, out=gated).mul_(value)
     return out
