@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from imagegen.errors import CheckpointInvalid
+from imagegen.errors import CheckpointInvalid, SettingsInvalid
 from imagegen.networks.autoencoder import Autoencoder, AutoencoderConfig
 from imagegen.networks.quantized_linear import QuantizedLinear
 from imagegen.networks.text_encoder import Embedding, TextEncoder, TextEncoderConfig
@@ -29,12 +29,10 @@ from imagegen.weights.tokenizer import PromptTokenizer, load_tokenizer
 from imagegen_kernels.formats import Format, PackedWeight
 
 SMALL_NETWORK = 128 << 20
-"""Bytes in float32 of a component's dense weights up to which a CPU runs it in float32, larger ones in
-bfloat16.
+"""A CPU runs a component in float32 up to this many bytes of float32 weights, a larger one in bfloat16.
 
 Measured on Zen 4: FLUX.2's own decoder (200 MB) takes 14 s in float32 and 7.5 s in bfloat16 for 512x512. The
-starter's gains 0.05 s of 0.1 s, for which it would round the white of every background to steps of half a
-level.
+starter's would gain 0.05 s of 0.1 s, and round the white of every background to steps of half a level.
 """
 
 
@@ -58,11 +56,7 @@ def load_components(card: ModelCard, device: str = "auto", dtype: torch.dtype | 
     Raises CheckpointInvalid naming the file and tensor that is missing, left over, misshapen, truncated or
     unsupported.
     """
-    place = (
-        torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if device == "auto"
-        else torch.device(device)
-    )
+    place = _device(device)
     loader = _Loader(card.path, place, dtype)
     transformer = loader.load(
         "transformer",
@@ -74,13 +68,12 @@ def load_components(card: ModelCard, device: str = "auto", dtype: torch.dtype | 
         lambda config: TextEncoder(read_config(TextEncoderConfig, config), card.text_encoder_out_layers),
         fused=TextEncoder.FUSED,
         prefix="model.",
-        # Layers above the last one that is asked for, the norm behind them, and the head that predicts words.
-        unused=re.compile(r"model\.layers\.\d+\.|model\.norm\.weight|lm_head\.weight"),
+        unused=_above(max(card.text_encoder_out_layers)),
     )
     autoencoder = loader.load(
         "vae",
         lambda config: Autoencoder(read_config(AutoencoderConfig, config), parts=("decoder",)),
-        unused=re.compile(r"encoder\.|quant_conv\.|bn\.num_batches_tracked"),
+        unused=lambda name: name.startswith(("encoder.", "quant_conv.", "bn.num_batches_tracked")),
     )
     # Measured on the starter's decoder (256x256, float32, one Zen 4 thread): 0.104 s against 0.138 s.
     autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -93,6 +86,24 @@ def load_components(card: ModelCard, device: str = "auto", dtype: torch.dtype | 
         autoencoder=autoencoder,
         scheduler=read_json(card.path / "scheduler" / "scheduler_config.json"),
     )
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SettingsInvalid("torch sees no CUDA device", field="device", hint="take auto or cpu")
+    return torch.device(name)
+
+
+def _above(depth: int) -> Callable[[str], bool]:
+    """Tensors of Qwen3 behind layer `depth`: further layers, the last norm, the head that predicts words."""
+
+    def unused(name: str) -> bool:
+        layer = re.match(r"model\.layers\.(\d+)\.", name)
+        return int(layer[1]) >= depth if layer else name in ("model.norm.weight", "lm_head.weight")
+
+    return unused
 
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -109,7 +120,7 @@ class _Loader:
         *,
         fused: Mapping[str, tuple[str, ...]] | None = None,
         prefix: str = "",
-        unused: re.Pattern[str] | None = None,
+        unused: Callable[[str], bool] = lambda name: False,
     ) -> Network:
         """The network of one component folder. `fused` names linears that are stored in parts, `unused`
         tensors that may stay."""
@@ -197,10 +208,10 @@ class _State:
                     module, name, self._dense([f"{s}.{name}" for s in sources], buffer.shape, torch.float32)
                 )
 
-    def check_left_over(self, unused: re.Pattern[str] | None) -> None:
+    def check_left_over(self, unused: Callable[[str], bool]) -> None:
         """Raises CheckpointInvalid for a tensor that the network has no place for."""
         for name in self._files:
-            if name not in self._used and not (unused is not None and unused.match(name)):
+            if name not in self._used and not unused(name):
                 raise CheckpointInvalid(
                     f"holds the tensor {name}, which this network has no place for",
                     field=str(self._files.file_of(name)),

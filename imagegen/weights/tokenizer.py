@@ -26,9 +26,9 @@ SPECIALS = ("<|im_start|>", "<|im_end|>")
 # A message is framed by its role and left as it is; the reply is opened, with an empty thought when thinking
 # is off.
 _MESSAGE = re.compile(
-    r"'<\|im_start\|>'\+message(?:\.role|\['role'\])\+'\\n'\+(?:message\.)?content(?:\['content'\])?"
+    r"'<\|im_start\|>'\+message(?:\.role|\['role'\])\+'\\n'"
+    r"\+(?:message\.content|message\['content'\]|content)"
     r"\+'<\|im_end\|>(?:'\+')?\\n'"
-    r"|'<\|im_start\|>'\+message\['role'\]\+'\\n'\+message\['content'\]\+'<\|im_end\|>(?:'\+')?\\n'"
 )
 _REPLY = "'<|im_start|>assistant\\n'"
 _NO_THOUGHT = re.compile(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from imagegen.errors import CheckpointInvalid
+from imagegen.errors import CheckpointInvalid, SettingsInvalid
 from imagegen.networks.quantized_linear import QuantizedLinear
 from imagegen.weights.catalog import read_card
 from imagegen.weights.load import Components, load_components
@@ -44,6 +44,14 @@ def change(folder: Path, file: str, edit: Callable[[dict[str, torch.Tensor]], An
 def set_config(folder: Path, component: str, **changes: object) -> None:
     path = folder / component / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_device_that_is_not_there_is_refused(tiny_checkpoint: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(SettingsInvalid, match="no CUDA device") as error:
+        load_components(read_card(tiny_checkpoint), "cuda")
+    assert error.value.field == "device"
 
 
 def test_projections_of_the_same_input_become_one_linear(tiny_checkpoint: Path) -> None:
@@ -114,6 +122,11 @@ def put(name: str, tensor: torch.Tensor) -> Callable[[dict[str, torch.Tensor]], 
         (TRANSFORMER, put("proj_out.weight", torch.ones(32, 128, dtype=torch.int32)), "int32"),
         (TRANSFORMER, put("transformer_blocks.0.attn.to_k.weight", torch.ones(128, 64)), "attn.to_k.weight"),
         (TEXT_ENCODER, drop("model.layers.2.self_attn.q_norm.weight"), "layers.2.self_attn.q_norm.weight"),
+        (
+            TEXT_ENCODER,
+            put("model.layers.0.self_attn.q_proj.bias", torch.ones(128)),
+            "layers.0.self_attn.q_proj.bias",
+        ),
         (TEXT_ENCODER, drop("model.embed_tokens.weight"), "model.embed_tokens.weight"),
         (VAE, drop("bn.running_var"), "bn.running_var"),
         (VAE, put("decoder.conv_in.bias", torch.ones(3)), "decoder.conv_in.bias"),
