@@ -1,22 +1,26 @@
-"""The output folder of a batch, held by one batch at a time."""
+"""The output folder of a batch: held by one at a time, swept of what a killed one left half-written."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from imagegen.errors import OutputNotWritable
 
+# As store.files names what it has not moved into place yet.
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[Path]:
     """The folder, made when missing, locked until the block ends (or the process does, however it ends).
 
-    The lock is on the folder itself and leaves no file behind. Raises OutputNotWritable when the folder
-    cannot be made or another batch is writing to it.
+    The lock is on the folder itself and leaves no file behind. A killed process's temporary files are removed.
+    Raises OutputNotWritable when the folder cannot be made or another batch is writing to it.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -24,13 +28,23 @@ def output_folder(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputNotWritable(f"cannot use the folder: {error.strerror}", field=str(path)) from error
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(folder, path)
         yield path
+    finally:
+        os.close(folder)
+
+
+def _take(folder: int, path: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for file in path.iterdir():
+            if UNFINISHED.fullmatch(file.name):
+                file.unlink(missing_ok=True)
     except BlockingIOError as error:
         raise OutputNotWritable(
             "another batch is writing to this folder",
             field=str(path),
             hint="wait for it, or take another folder",
         ) from error
-    finally:
-        os.close(folder)
+    except OSError as error:
+        raise OutputNotWritable(f"cannot use the folder: {error.strerror}", field=str(path)) from error

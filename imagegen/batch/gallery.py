@@ -73,7 +73,7 @@ def _card(outcome: Outcome) -> str:
         said += f'<p class="prompt" dir="auto">{escape(outcome.prompt)}</p>'
     return (
         f'<figure><div class="picture">{shown}</div>'
-        f"<figcaption>{said}<p class=facts><b>{name}</b> · {facts}</p></figcaption></figure>\n"
+        f'<figcaption>{said}<p class="facts"><b>{name}</b>{facts}</p></figcaption></figure>\n'
     )
 
 
@@ -124,6 +124,6 @@ figcaption { padding: 0.9rem 1.1rem 1rem; display: flex; flex-direction: column;
   overflow-wrap: anywhere; }
 .prompt { color: var(--quiet); font-style: italic; font-size: 0.9rem; }
 .facts { color: var(--quiet); font-size: 0.8rem; margin-top: auto; font-variant-numeric: tabular-nums; }
-.facts b { color: var(--ink); font-weight: 600; }
+.facts b { color: var(--ink); display: block; font-weight: 600; }
 footer { font-size: 0.85rem; padding-top: 2rem; padding-bottom: 3rem; }
 """

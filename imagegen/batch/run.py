@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from imagegen.request import ImageRequest
     from imagegen.studio import Studio
 
+MANIFEST, GALLERY = "manifest.csv", "gallery.html"
 MACHINE_FAULTS = (ModelNotFound, CheckpointInvalid, OutputNotWritable, MissingDependency)
 
 
@@ -73,6 +74,8 @@ def run_batch(
     started = time.monotonic()
     if limit is not None and limit < 1:
         raise InvalidRequest("must be at least 1", field="limit")
+    if csv.resolve() in ((out / name).resolve() for name in (MANIFEST, GALLERY)):
+        raise InvalidRequest("would be overwritten by the batch's own file", field=str(csv))
     table = read_products(csv)
     total = min(table.count(), limit or 2**63)
     if total == 0:
@@ -81,7 +84,7 @@ def run_batch(
 
     from imagegen.jobs.jobs import Jobs  # DBOS: only now that there is work for it
 
-    report = BatchReport(out / "manifest.csv", out / "gallery.html", total)
+    report = BatchReport(out / MANIFEST, out / GALLERY, total)
     with (
         output_folder(out),
         Jobs(studio) as jobs,

@@ -24,4 +24,5 @@ def recipe(background: str | None, size: tuple[int, int] | None = None) -> Recip
     try:
         return Recipe(background=background or "white", width=width, height=height)
     except FinishingError as error:
-        raise InvalidRequest(error.message, field=error.field, hint=error.hint) from error
+        field = "size" if error.field in ("width", "height") else error.field
+        raise InvalidRequest(error.message, field=field, hint=error.hint) from error

@@ -73,8 +73,9 @@ def generate(
         def step(_done: int, _total: int) -> None:
             progress.show("Generating", next(done), total)
 
-        for first in range(0, n, settings.max_batch):
-            group = slice(first, first + settings.max_batch)
+        at_once = min(settings.max_batch, settings.queue_size)
+        for first in range(0, n, at_once):
+            group = slice(first, first + at_once)
             pictures = [studio.submit(request, on_step=step) for request in requests[group]]
             for file, picture in zip(files[group], pictures, strict=True):
                 artifact = picture.result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,16 @@ CPU_FLAGS = (
     "amx_bf16",
     "asimddp",
 )
+
+MATTING_MODELS = (
+    "u2net",
+    "u2netp",
+    "silueta",
+    "isnet-general-use",
+    "birefnet-general",
+    "birefnet-general-lite",
+    "bria-rmbg",
+)  # of rembg's models those that cut out products
 
 
 def survey(settings: Settings) -> dict[str, Any]:
@@ -76,12 +87,16 @@ def _free(folder: Path) -> int:
 
 
 def _matting_models() -> list[str]:
-    """The files of rembg's models on this machine; imagegen never downloads one."""
-    home = Path(os.environ.get("U2NET_HOME", "~/.u2net")).expanduser()
-    found = sorted(file.stem for file in home.glob("*.onnx"))
-    if not found:
-        return ["rembg: no models on this machine"]
-    return [f"rembg: {', '.join(found)}"]
+    """rembg's models whose files are on this machine; imagegen never downloads one."""
+    from imagegen_postprocess import FinishingError
+    from imagegen_postprocess.background.rembg import find_model_file
+
+    found = []
+    for name in MATTING_MODELS:
+        with suppress(FinishingError):
+            find_model_file(name, None)
+            found.append(name)
+    return [f"rembg: {', '.join(found)}" if found else "rembg: no models on this machine"]
 
 
 def _problems(settings: Settings, has_cuda: bool) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,6 +143,29 @@ def test_one_batch_at_a_time_in_a_folder(studio: Studio, catalogue: Path, tmp_pa
         run_batch(catalogue, tmp_path / "out", studio)
     with output_folder(tmp_path / "out"):
         pass
+
+
+def test_its_own_manifest_is_no_catalogue(studio: Studio, catalogue: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    catalogue.rename(tmp_path / "out" / "manifest.csv")
+    with pytest.raises(InvalidRequest, match="overwritten"):
+        run_batch(tmp_path / "out" / "manifest.csv", tmp_path / "out", studio)
+    assert (tmp_path / "out" / "manifest.csv").read_text() == CATALOGUE
+
+
+def test_what_a_killed_batch_left_half_written_is_swept(tmp_path: Path) -> None:
+    dies = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from imagegen.store.files import write_atomically\n"
+        "Path.replace = lambda *_: os._exit(9)\n"
+        "write_atomically(Path(sys.argv[1]), b'half')\n"
+    )
+    assert subprocess.run([sys.executable, "-c", dies, tmp_path / "bag.png"], check=False).returncode == 9
+    (tmp_path / ".kept").write_text("somebody's own")
+    assert len(list(tmp_path.glob(".bag.png.*.part"))) == 1
+    with output_folder(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [".kept"]
 
 
 def test_a_folder_below_a_file_is_refused(studio: Studio, catalogue: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_one_bad_photo_does_not_stop_the_others(imagegen: Imagegen, photo: Path,
         (("empty.png", "--out", "out"), 5, "empty.png"),
         (("photos/blue box.jpg", "--out", "empty.png/out"), 6, "empty.png/out"),
         (("photos/blue box.jpg", "--out", "out", "--background", "mauve"), 2, "background"),
-        (("photos/blue box.jpg", "--out", "out", "--size", "5x5"), 2, "width"),
+        (("photos/blue box.jpg", "--out", "out", "--size", "5x5"), 2, "size"),
     ],
 )
 def test_what_cannot_be_finished_is_named(
