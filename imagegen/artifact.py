@@ -6,7 +6,7 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from imagegen import __version__
 from imagegen.errors import InvalidRequest
@@ -103,7 +103,7 @@ class Artifact:
 
     def _recipe(self) -> dict[str, Any] | None:
         recipe = self.request.recipe if self.request is not None else None
-        return None if recipe is None else cast("dict[str, Any]", recipe.to_dict())
+        return None if recipe is None else recipe.to_dict()
 
 
 def format_of(path: str | Path) -> Format:
