@@ -4,8 +4,8 @@
     >>> finished = finish(picture, Recipe(background="white", fill=0.85))
     >>> encode(finished.picture, "png")
 
-Names are resolved on first use: importing the package pulls in none of numpy, OpenCV, Pillow or onnxruntime, because
-`Recipe` is validated in places (requests, command lines) that never touch a pixel.
+Names are resolved on first use: importing the package pulls in none of numpy, OpenCV, Pillow or onnxruntime,
+because `Recipe` is validated in places (requests, command lines) that never touch a pixel.
 """
 
 from __future__ import annotations

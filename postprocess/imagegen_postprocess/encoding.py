@@ -17,18 +17,22 @@ _WEBP_MAX_SIDE = 16383  # 14-bit size fields of the VP8 frame header (RFC 6386, 
 def encode(picture: Image.Image, format: str, quality: int = 90) -> bytes:
     """RGB or RGBA picture -> file bytes. Equal pictures give equal bytes.
 
-    format: "png" (lossless), "jpeg" (4:4:4, no transparency) or "webp" (lossy). quality: 1..100, unused by PNG.
-    Raises FinishingError, field "format", "quality" or "picture".
+    format: "png" (lossless), "jpeg" (4:4:4, no transparency) or "webp" (lossy). quality: 1..100, unused by
+    PNG. Raises FinishingError, field "format", "quality" or "picture".
     """
     if format not in FORMATS:
         raise FinishingError(f"format is {format!r}", field="format", hint=f"Use {', '.join(FORMATS)}")
-    if not isinstance(quality, int) or isinstance(quality, bool) or not 1 <= quality <= 100:
-        raise FinishingError(f"quality is {quality!r}", field="quality", hint="Use a whole number from 1 to 100")
+    if type(quality) is not int or not 1 <= quality <= 100:
+        raise FinishingError(
+            f"quality is {quality!r}", field="quality", hint="Use a whole number from 1 to 100"
+        )
     if picture.mode not in ("RGB", "RGBA"):
         raise FinishingError(f"the picture's mode is {picture.mode}", field="picture", hint="Use RGB or RGBA")
     if format == "jpeg" and picture.mode == "RGBA":
         raise FinishingError(
-            "JPEG cannot hold a transparent picture", field="format", hint="Use png or webp, or a background colour"
+            "JPEG cannot hold a transparent picture",
+            field="format",
+            hint="Use png or webp, or a background colour",
         )
     if format == "webp" and max(picture.size) > _WEBP_MAX_SIDE:
         raise FinishingError(

@@ -18,7 +18,7 @@ from imagegen_postprocess.report import FinishReport, Journal
 
 @dataclass(frozen=True)
 class Finished:
-    """picture: RGB, or RGBA when the background is transparent; sRGB, no metadata. report: what each step did."""
+    """picture: sRGB, RGB or (on a transparent background) RGBA, no metadata. report: what each step did."""
 
     picture: Image.Image
     report: FinishReport
@@ -27,10 +27,10 @@ class Finished:
 def finish(picture: Image.Image, recipe: Recipe, *, models_dir: Path | None = None) -> Finished:
     """Take a picture in, cut the product out, balance the white, set the exposure, place it on its canvas.
 
-    picture: any Pillow mode, 16 px to 100 megapixels; it is not modified. models_dir: a folder that is searched for
-    `<cutout>.onnx` before rembg's own folders.
-    A step that declines says so in its report (`applied` False and a note); what no step could honour raises
-    FinishingError. The same picture and recipe give the same pixels on the same machine.
+    picture: any Pillow mode, 16 px to 100 megapixels; it is not modified. models_dir: a folder that is
+    searched for `<cutout>.onnx` before rembg's own folders. A step that declines says so in its report
+    (`applied` False and a note); what no step could honour raises FinishingError. The same picture and recipe
+    give the same pixels on the same machine.
     """
     journal = Journal()
     subject = journal.run("intake", take_in, picture)

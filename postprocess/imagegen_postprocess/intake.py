@@ -6,6 +6,7 @@ Metadata ends here: only pixels travel on, so neither GPS nor any other EXIF fie
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from pathlib import Path
 
@@ -14,12 +15,12 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from imagegen_postprocess.errors import PictureInvalid
 from imagegen_postprocess.report import Detail, StepNote
-from imagegen_postprocess.subject import Pixels, Plane, Subject
+from imagegen_postprocess.subject import Plane, Subject
 
 MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
-# Floating-point planes of a 100-megapixel picture would take 1.2 GB each; a frame holds at most 67 megapixels and the
-# usual one holds one or four, so larger pictures are reduced first, and the report says so.
+# Floating-point planes of a 100-megapixel picture would take 1.2 GB each; a frame holds at most 67 megapixels
+# and the usual one holds one or four, so larger pictures are reduced first, and the report says so.
 WORKING_PIXELS = 16_000_000
 
 _FULLY_OPAQUE = 254  # an alpha channel that never falls below this carries no cut-out
@@ -28,8 +29,8 @@ _FULLY_OPAQUE = 254  # an alpha channel that never falls below this carries no c
 def open_picture(source: Path | bytes, *, name: str | None = None) -> Image.Image:
     """Open and fully decode a picture file, checking its size before a single pixel is unpacked.
 
-    source: a path or the file's bytes. name: how messages call it; the path's name by default.
-    Raises PictureInvalid (field "picture") for what is not a picture, is truncated, empty, too small or too large.
+    source: a path or the file's bytes. name: how messages call it; the path's name by default. Raises
+    PictureInvalid (field "picture") for what is not a picture, is truncated, empty, too small or too large.
     """
     name = name or (source.name if isinstance(source, Path) else "the picture")
     try:
@@ -62,38 +63,49 @@ def take_in(picture: Image.Image) -> tuple[Subject, StepNote]:
     """Any Pillow picture -> `Subject` (sRGB uint8 [H, W, 3]; alpha kept when the picture carries a cut-out).
 
     EXIF orientation is applied, an embedded ICC profile is converted to sRGB, 16-bit, grey, palette, CMYK and
-    transparent modes are understood, only the first frame of an animation is used. Raises PictureInvalid.
+    transparent modes are understood, of an animation the current frame is used. Raises PictureInvalid.
     """
     _require_size(picture, "the picture")
     detail: Detail = {"mode": picture.mode, "width": picture.width, "height": picture.height}
     notes = []
     if getattr(picture, "n_frames", 1) > 1:
-        notes.append("animated: only the first frame is used")
-        picture.seek(0)
+        notes.append("animated: only one frame is used")
     try:
-        picture = ImageOps.exif_transpose(picture)
-        reduction = max(1, int(np.ceil((picture.width * picture.height / WORKING_PIXELS) ** 0.5)))
+        upright = ImageOps.exif_transpose(picture)
+        even = _even_mode(upright)
+        reduction = max(1, math.ceil((even.width * even.height / WORKING_PIXELS) ** 0.5))
         if reduction > 1:
-            picture = picture.reduce(reduction) if picture.mode not in ("P", "1") else picture.resize(
-                (picture.width // reduction, picture.height // reduction)
-            )
+            even = even.reduce(reduction)
             detail["reduced_by"] = reduction
-            notes.append(f"{detail['width']}x{detail['height']} is reduced {reduction} times before any work")
-        alpha = _alpha(picture)
-        colour = _to_srgb(picture, detail, notes)
+            notes.append(f"{picture.width}x{picture.height} pixels are reduced {reduction} times first")
+        alpha = _alpha(even)
+        colour = _to_srgb(even.convert("RGBA") if even.mode == "RGBa" else even, detail, notes)
     except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if isinstance(error, PictureInvalid):
+            raise
         raise PictureInvalid(f"the picture cannot be decoded: {error}", field="picture") from error
     if alpha is not None:
         detail["alpha"] = "kept"
-    changed = reduction > 1 or colour is not picture or alpha is not None
+    changed = picture.mode != "RGB" or upright.size != picture.size or reduction > 1 or "profile" in detail
     return Subject(np.asarray(colour, np.uint8), alpha), StepNote(changed, detail, "; ".join(notes))
+
+
+def _even_mode(picture: Image.Image) -> Image.Image:
+    """The picture in a mode whose pixels may be averaged: no palettes, and colours weighted by their alpha."""
+    if picture.has_transparency_data:
+        return picture.convert("RGBA").convert("RGBa")
+    if picture.mode in ("P", "1"):
+        return picture.convert("RGB")
+    return picture.convert("I") if picture.mode.startswith("I;16") else picture
 
 
 def _require_size(picture: Image.Image, name: str) -> None:
     width, height = picture.size
     if min(width, height) < MIN_SIDE:
         raise PictureInvalid(
-            f"{name} is {width}x{height} pixels", field="picture", hint=f"Each side needs at least {MIN_SIDE} pixels"
+            f"{name} is {width}x{height} pixels",
+            field="picture",
+            hint=f"Each side needs at least {MIN_SIDE} pixels",
         )
     if width * height > MAX_PIXELS:
         raise PictureInvalid(
@@ -105,56 +117,50 @@ def _require_size(picture: Image.Image, name: str) -> None:
 
 def _alpha(picture: Image.Image) -> Plane | None:
     """The alpha channel as 0..1, or None when the picture has none or is opaque throughout."""
-    if not picture.has_transparency_data:
+    if picture.mode != "RGBa":
         return None
-    alpha: Pixels = np.asarray(picture.convert("RGBA").getchannel("A"))
-    if alpha.min() >= _FULLY_OPAQUE:
-        return None
-    return alpha.astype(np.float32) / 255
+    alpha = np.asarray(picture.getchannel("a"))
+    return None if alpha.min() >= _FULLY_OPAQUE else np.divide(alpha, 255, dtype=np.float32)
 
 
 def _to_srgb(picture: Image.Image, detail: Detail, notes: list[str]) -> Image.Image:
-    """RGB picture in sRGB code values."""
-    if picture.mode == "I" or picture.mode.startswith("I;16") or picture.mode == "F":
-        return _grey_from_deep(picture)
+    """RGB picture in sRGB code values; any alpha is dropped, not blended."""
+    if picture.mode in ("I", "F"):
+        return _from_deep_grey(picture)
     profile = picture.info.get("icc_profile")
-    colour = picture if picture.mode in ("RGB", "L", "CMYK", "LAB") else _flat_colour(picture)
-    if profile and colour.mode == _profile_mode(profile):
-        try:
-            converted = ImageCms.profileToProfile(
-                colour,
-                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                outputMode="RGB",
-                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            )
-        except ImageCms.PyCMSError as error:
-            notes.append(f"the embedded colour profile is unusable ({error}); colours are read as sRGB")
-        else:
-            detail["profile"] = "converted to sRGB"
-            if converted is not None:
-                return converted
-    elif profile:
+    colour = picture if picture.mode in ("RGB", "L", "CMYK", "LAB") else picture.convert("RGB")
+    if not profile:
+        return colour.convert("RGB")
+    if colour.mode != _profile_mode(profile):
         notes.append("the embedded colour profile does not fit the picture's mode; colours are read as sRGB")
-    return colour if colour.mode == "RGB" else colour.convert("RGB")
+        return colour.convert("RGB")
+    try:
+        transform = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            colour.mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        converted = ImageCms.applyTransform(colour, transform)
+    except (ImageCms.PyCMSError, OSError) as error:
+        notes.append(f"the embedded colour profile is unusable ({error}); colours are read as sRGB")
+        return colour.convert("RGB")
+    detail["profile"] = "converted to sRGB"
+    return converted or colour.convert("RGB")
 
 
-def _flat_colour(picture: Image.Image) -> Image.Image:
-    """Palette, grey-with-alpha, RGBA, YCbCr, ... -> RGB with any alpha dropped, not blended."""
-    return picture.convert("RGBA" if picture.has_transparency_data else "RGB").convert("RGB")
-
-
-def _grey_from_deep(picture: Image.Image) -> Image.Image:
-    """16-bit, 32-bit or floating-point grey -> RGB. Range 0..65535, or 0..1 for floats that stay within it."""
-    values = np.asarray(picture).astype(np.float64)
+def _from_deep_grey(picture: Image.Image) -> Image.Image:
+    """16-bit, 32-bit or floating-point grey -> RGB. Range 0..65535, or 0..1 for floats within it."""
+    values = np.asarray(picture, np.float64)
     if not np.isfinite(values).all():
         raise PictureInvalid("the picture holds values that are not finite", field="picture")
     top = 1.0 if picture.mode == "F" and values.max() <= 1.0 else 65535.0
     grey = np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8)
-    return Image.fromarray(grey, "L").convert("RGB")
+    return Image.fromarray(grey).convert("RGB")
 
 
 def _profile_mode(profile: bytes) -> str:
-    """The Pillow mode that an ICC profile describes, from the colour space signature at byte 16 (ICC.1 7.2.6)."""
+    """The Pillow mode that an ICC profile describes: the colour space signature at byte 16 (ICC.1, 7.2.6)."""
     return {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK", b"Lab ": "LAB"}.get(profile[16:20], "")

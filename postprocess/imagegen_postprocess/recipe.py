@@ -1,6 +1,7 @@
 """The recipe: what finishing should do to a picture, as plain validated data.
 
-Standard library only. It does not know how a step works, nor which cut-out models are present on this machine.
+Standard library only. It does not know how a step works, nor which cut-out models are present on this
+machine.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ class Recipe:
 
     cutout: "plain" (segment a product on a plain background, no model), "none", or the name of a rembg model
         ("u2netp", "isnet-general-use", "birefnet-general", ...).
-    background: "white" (exactly #ffffff), "transparent", or "#rrggbb".
-    white_balance: 0 (leave colours alone) to 1 (remove the whole measured cast).
-    exposure: 0 (leave brightness alone) to 1 (apply the whole measured gain).
-    fill: 0.1 to 1.0. The product's bounding box fits fill * frame in both axes and touches it in one. In a square
+    background: "white" (exactly #ffffff), "transparent", or "#rrggbb". white_balance: 0 (leave colours alone)
+    to 1 (remove the whole measured cast). exposure: 0 (leave brightness alone) to 1 (apply the whole measured
+    gain). fill: 0.1 to 1.0. The product's bounding box fits fill * frame in both axes and touches it in one.
+    In a square
         frame that is longest side of the box / side of the frame.
-    width, height: the frame in pixels, 16 to 8192, both or neither. Neither: a square as wide as the longer side of
+    width, height: the frame in pixels, 16 to 8192, both or neither. Neither: a square as wide as the longer
+    side of
         the input picture.
 
     Raises RecipeInvalid, whose `field` names the culprit.
@@ -72,7 +74,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """A recipe from (some of) its fields. Unknown keys are refused: a misspelt field must not be ignored."""
+        """A recipe from some of its fields. Unknown keys are refused: a misspelt field is not ignored."""
         if not isinstance(values, Mapping):
             raise RecipeInvalid(f"a recipe must be a mapping, not {type(values).__name__}", field="recipe")
         known = [field.name for field in fields(cls)]
@@ -101,10 +103,10 @@ def _require_background(value: object) -> str:
 
 
 def _require_share(field: str, value: object, low: float) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(float(value)) or not low <= float(value) <= 1.0:  # type: ignore[arg-type]
+    number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if not low <= number <= 1.0:  # also false for NaN
         raise RecipeInvalid(f"{field} is {value!r}", field=field, hint=f"Use a number from {low:g} to 1")
-    return float(value)  # type: ignore[arg-type]
+    return number
 
 
 def _require_side(field: str, value: object) -> None:

@@ -18,8 +18,8 @@ R = TypeVar("R")
 class StepNote:
     """A step's own account of itself.
 
-    applied: the step changed the picture. detail: measured numbers, JSON-ready. note: one sentence for a person;
-    empty when all went as asked.
+    applied: the step changed the picture. detail: measured numbers, JSON-ready. note: one sentence for a
+    person; empty when all went as asked.
     """
 
     applied: bool

@@ -27,10 +27,10 @@ class Box:
 class Layout:
     """How a picture is resampled onto a frame.
 
-    target: the box in the frame that the product's box will cover. source: the part of the picture to resample, left,
-    top, right, bottom in fractional pixels. offset, size: where that part lands in the frame and how large, in
-    pixels; this includes whatever lies around the product's box and still fits the frame. scale: frame pixels per
-    picture pixel (above 1 is upscaling).
+    target: the box in the frame that the product's box will cover. source: the part of the picture to
+    resample, left, top, right, bottom in fractional pixels. offset, size: where that part lands in the frame
+    and how large, in pixels; this includes whatever lies around the product's box and still fits the frame.
+    scale: frame pixels per picture pixel (above 1 is upscaling).
     """
 
     target: Box
@@ -43,7 +43,8 @@ class Layout:
 def lay_out(box: Box, picture: tuple[int, int], frame: tuple[int, int], fill: float) -> Layout:
     """Centre `box` of a picture in a frame so that it fits fill * frame in both axes and touches it in one.
 
-    picture, frame: (width, height) in pixels. fill: 0..1. Rounded to whole pixels, at least 1, never beyond the frame.
+    picture, frame: (width, height) in pixels. fill: 0..1. Rounded to whole pixels, at least 1, never beyond
+    the frame.
     """
     scale = min(fill * frame[0] / box.width, fill * frame[1] / box.height)
     width = min(frame[0], max(1, round(box.width * scale)))
@@ -64,7 +65,7 @@ def lay_out(box: Box, picture: tuple[int, int], frame: tuple[int, int], fill: fl
 def _axis(
     start: int, stop: int, length: int, target_start: int, target_stop: int, frame: int
 ) -> tuple[float, float, int, int]:
-    """One axis: (source start, source stop, frame start, frame stop), in whole frame pixels around the target."""
+    """One axis: source start and stop, and the whole frame pixels where they land."""
     scale = (target_stop - target_start) / (stop - start)
     before = min(target_start, int(start * scale))
     after = min(frame - target_stop, int((length - stop) * scale))

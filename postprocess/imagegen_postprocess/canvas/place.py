@@ -12,17 +12,19 @@ from imagegen_postprocess.recipe import Recipe
 from imagegen_postprocess.report import Detail, StepNote
 from imagegen_postprocess.subject import Mask, Plane, Subject
 
-# Alpha from which a pixel counts as product when its box is measured: fainter are soft shadows and filter tails.
+# Alpha from which a pixel counts as product when its box is measured: fainter are soft shadows and filter
+# tails.
 PRODUCT_ALPHA = 0.5
-_FAINTEST_ALPHA = np.float32(1 / 255)  # resampling rings below this; such pixels are background
+_FAINTEST_ALPHA = 1 / 255  # resampling rings below this; such pixels are background
 
 
 def place(subject: Subject, recipe: Recipe) -> tuple[Image.Image, StepNote]:
     """Put the product on a frame of the recipe's size and background.
 
-    With an alpha: the product's box (alpha >= 0.5) is scaled to the fill ratio and centred; outside the alpha's
-    support the background is exact. Without one the whole picture is fitted into the frame and the fill ratio is
-    not applied, because nobody knows where the product is. Returns RGB, or RGBA for a transparent background.
+    With an alpha: the product's box (alpha >= 0.5) is scaled to the fill ratio and centred; outside the
+    alpha's support the background is exact. Without one the whole picture is fitted into the frame and the
+    fill ratio is not applied, because nobody knows where the product is. Returns RGB, or RGBA for a
+    transparent background.
     """
     side = max(subject.width, subject.height)
     frame = (recipe.width or side, recipe.height or side)
@@ -62,7 +64,9 @@ def _resample(
 ) -> tuple[Plane, Plane]:
     """The source part as premultiplied linear light [h, w, 3] and alpha [h, w]."""
     # Only what the filter can reach is turned into floats: Lanczos spans 3 source pixels times the reduction.
-    reach = 4 + 4 * int(np.ceil(max(1.0, (source[2] - source[0]) / size[0], (source[3] - source[1]) / size[1])))
+    reach = 4 + 4 * int(
+        np.ceil(max(1.0, (source[2] - source[0]) / size[0], (source[3] - source[1]) / size[1]))
+    )
     x0, y0 = max(0, int(source[0]) - reach), max(0, int(source[1]) - reach)
     x1, y1 = min(subject.width, int(source[2]) + reach + 1), min(subject.height, int(source[3]) + reach + 1)
     light = to_light(subject.pixels[y0:y1, x0:x1])
@@ -93,7 +97,7 @@ def _composite(
     )
     if background is None:
         canvas = np.zeros((frame[1], frame[0], 4), np.uint8)
-        straight = light / np.maximum(alpha, _FAINTEST_ALPHA)[..., None]
+        straight = light / np.clip(alpha, _FAINTEST_ALPHA, 1)[..., None]
         canvas[window] = np.concatenate(
             [to_pixels(straight), np.rint(alpha * 255).astype(np.uint8)[..., None]], axis=-1
         )

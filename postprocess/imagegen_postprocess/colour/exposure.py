@@ -1,4 +1,4 @@
-"""Exposure: one bounded gain in linear light, judged on the product and on a backdrop that is meant to be white."""
+"""Exposure: one bounded gain in linear light, judged on the product and on a backdrop meant to be white."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import numpy as np
 from imagegen_postprocess.colour.linear import LUMINANCE, apply_gains, to_light
 from imagegen_postprocess.colour.white_balance import is_meant_white
 from imagegen_postprocess.report import Detail, StepNote
-from imagegen_postprocess.subject import Subject
+from imagegen_postprocess.subject import Plane, Subject
 
 MAX_GAIN_BACKDROP = 2.0  # one stop: a white sheet that came out grey says how much light was missing
-MAX_GAIN_PRODUCT = 1.35  # less than half a stop: a dark product may simply be dark
-BRIGHT_ENOUGH = 0.35  # linear light of the product's highlights; below it, without a backdrop, it counts as dim
+MAX_GAIN_PRODUCT = 1.25  # a third of a stop: a dark product may simply be dark
+BRIGHT_ENOUGH = (
+    0.35  # linear light of the product's highlights; below it, without a backdrop, it counts as dim
+)
 HIGHLIGHT_ROOM = 0.97  # highlights of the product are not pushed beyond this
 SMALLEST_GAIN = 1.02
 _SAMPLES = 200_000
 
 
 def expose(subject: Subject, strength: float) -> tuple[Subject, StepNote]:
-    """Brighten by up to `strength` (0..1) of the measured gain; never darkens: clipped highlights do not come back."""
+    """Brighten by `strength` (0..1) of the measured gain; never darkens, clipped highlights are lost."""
     if strength == 0.0:
         return subject, StepNote(False, {"strength": 0.0})
     light = _product_light(subject)
@@ -36,12 +38,15 @@ def expose(subject: Subject, strength: float) -> tuple[Subject, StepNote]:
     if gain < SMALLEST_GAIN:
         return subject, StepNote(False, detail, "nothing to do")
     detail |= {"strength": strength, "gain": round(gain, 4), "stops": round(float(np.log2(gain)), 3)}
-    backdrop = subject.backdrop and tuple(min(1.0, value * gain) for value in subject.backdrop)
-    return Subject(apply_gains(subject.pixels, (gain, gain, gain)), subject.alpha, backdrop), StepNote(True, detail)
+    backdrop = subject.backdrop
+    if backdrop is not None:
+        backdrop = (min(1.0, backdrop[0] * gain), min(1.0, backdrop[1] * gain), min(1.0, backdrop[2] * gain))
+    exposed = Subject(apply_gains(subject.pixels, (gain, gain, gain)), subject.alpha, backdrop)
+    return exposed, StepNote(True, detail)
 
 
-def _product_light(subject: Subject) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Linear RGB [N, 3] of the product's pixels (all of them without a cut-out), thinned to at most 200,000."""
+def _product_light(subject: Subject) -> Plane:
+    """Linear RGB [N, 3] of the product (of everything without a cut-out), thinned to about 200,000 pixels."""
     pixels = subject.pixels.reshape(-1, 3) if subject.alpha is None else subject.pixels[subject.alpha > 0.5]
     if len(pixels) == 0:
         pixels = subject.pixels.reshape(-1, 3)

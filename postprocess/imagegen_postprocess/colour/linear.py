@@ -1,6 +1,7 @@
 """The sRGB transfer curve (IEC 61966-2-1): 8-bit code values <-> linear light.
 
-Blending, resampling and gains happen in linear light, because only there does half coverage give half the light.
+Blending, resampling and gains happen in linear light, because only there does half coverage give half the
+light.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from imagegen_postprocess.subject import Pixels, Plane
+from imagegen_postprocess.subject import Pixels, Plane, Rgb
 
 # Rec. 709 luminance of linear sRGB.
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -29,29 +30,29 @@ def encode(light: Plane) -> Plane:
 
 @cache
 def _decoding_table() -> Plane:
-    return decode(np.arange(256, dtype=np.float32) / 255)
+    return decode(np.linspace(0, 1, 256, dtype=np.float32))
 
 
 @cache
 def _encoding_table() -> Pixels:
     # 16-bit linear steps resolve every 8-bit sRGB code: the darkest codes are 20 steps apart.
-    return np.rint(encode(np.arange(65536, dtype=np.float32) / 65535) * 255).astype(np.uint8)
+    return np.rint(encode(np.linspace(0, 1, 65536, dtype=np.float32)) * 255).astype(np.uint8)
 
 
 def to_light(pixels: Pixels) -> Plane:
     """uint8 sRGB [...] -> float32 linear light 0..1, same shape."""
-    return np.asarray(_decoding_table()[pixels])
+    return _decoding_table()[pixels]
 
 
 def to_pixels(light: Plane) -> Pixels:
     """float32 linear light [...] -> uint8 sRGB, rounded; light is clipped to 0..1. 1.0 gives exactly 255."""
     steps = np.clip(light, 0.0, 1.0) * np.float32(65535) + np.float32(0.5)
-    return np.asarray(_encoding_table()[steps.astype(np.uint16)])
+    return _encoding_table()[steps.astype(np.uint16)]
 
 
-def apply_gains(pixels: Pixels, gains: tuple[float, float, float]) -> Pixels:
-    """Multiply linear light by a gain per channel: uint8 sRGB [H, W, 3] in and out, through one 256-entry table."""
-    table = to_pixels(_decoding_table()[:, None] * np.asarray(gains, np.float32)[None, :])
+def apply_gains(pixels: Pixels, gains: Rgb) -> Pixels:
+    """Multiply linear light by a gain per channel: uint8 sRGB [H, W, 3] in and out, by one table."""
+    table = to_pixels(_decoding_table()[:, None] * np.array(gains, np.float32))
     return np.asarray(cv2.LUT(pixels, table.reshape(1, 256, 3)), np.uint8)
 
 
@@ -59,3 +60,8 @@ def to_lab(pixels: Pixels) -> Plane:
     """uint8 sRGB [H, W, 3] -> CIE L*a*b* (D65) float32: L 0..100, a and b about -128..127."""
     scaled = np.multiply(pixels, np.float32(1 / 255), dtype=np.float32)
     return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2Lab), np.float32)
+
+
+def lab_to_light(lab: Plane) -> Plane:
+    """CIE L*a*b* [H, W, 3] -> linear light 0..1; colours outside sRGB are clipped."""
+    return decode(np.clip(np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.float32), 0.0, 1.0))

@@ -1,8 +1,8 @@
 """White balance: gains per channel in linear light that make a measured neutral grey.
 
-Three witnesses, best first: a backdrop that is meant to be white; for a picture without a cut-out, several statistical
-estimators (gray-world, shades-of-gray, brightest patch) when they agree; nothing, when they do not. A product alone is
-no witness: a red bag is not a grey bag under red light.
+Three witnesses, best first: a backdrop that is meant to be white; for a picture without a cut-out, several
+statistical estimators (gray-world, shades-of-gray, brightest patch) when they agree; nothing, when they do
+not. A product alone is no witness: a red bag is not a grey bag under red light.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from imagegen_postprocess.subject import Subject
 
 Light = npt.NDArray[np.float64]
 
-# A backdrop darker or more colourful than this was chosen for its colour. White paper under tungsten light that a
-# camera has half corrected sits near 12 degrees from grey; a pastel backdrop starts near 15.
+# A backdrop darker or more colourful than this was chosen for its colour. White paper under tungsten light
+# that a camera has half corrected sits near 12 degrees from grey; a pastel backdrop starts near 15.
 WHITE_MIN_LUMINANCE = 0.30
 WHITE_MAX_ANGLE = 13.0
 NEUTRAL_ANGLE = 0.4  # degrees; below one 8-bit code in a light grey
@@ -29,16 +29,20 @@ _MINKOWSKI = 6  # shades-of-gray norm (Finlayson and Trezzi 2004)
 
 
 def balance_white(subject: Subject, strength: float) -> tuple[Subject, StepNote]:
-    """Remove `strength` (0..1) of the measured cast from the product and the backdrop, keeping luminance of grey."""
+    """Remove `strength` (0..1) of the measured cast from product and backdrop; greys keep their luminance."""
     if strength == 0.0:
         return subject, StepNote(False, {"strength": 0.0})
     if subject.alpha is not None and subject.backdrop is None:
-        return subject, StepNote(False, {}, "no backdrop to measure, and a product alone does not tell the light")
+        return subject, StepNote(
+            False, {}, "no backdrop to measure, and a product alone does not tell the light"
+        )
     if subject.backdrop is not None:
         cast, source = np.array(subject.backdrop, np.float64), "backdrop"
         if not is_meant_white(subject.backdrop):
             return subject, StepNote(
-                False, _describe(cast, source), "the backdrop has a colour of its own: it does not tell the light"
+                False,
+                _describe(cast, source),
+                "the backdrop has a colour of its own: it does not tell the light",
             )
     else:
         estimates = _estimate_scene(subject)
@@ -46,14 +50,18 @@ def balance_white(subject: Subject, strength: float) -> tuple[Subject, StepNote]
         cast, source = np.mean([one / one.sum() for one in estimates], axis=0), "scene statistics"
         if spread > AGREEMENT_ANGLE or _angle_from_grey(cast) > MAX_SCENE_ANGLE:
             detail = _describe(cast, source) | {"spread_degrees": round(spread, 2)}
-            return subject, StepNote(False, detail, "the estimates of the light disagree: unsure, colours are kept")
+            return subject, StepNote(
+                False, detail, "the estimates of the light disagree: unsure, colours are kept"
+            )
     detail = _describe(cast, source)
     if _angle_from_grey(cast) < NEUTRAL_ANGLE:
         return subject, StepNote(False, detail, "already neutral")
     gains = (float(LUMINANCE @ cast) / cast) ** strength
     red, green, blue = (float(gain) for gain in gains)
     detail |= {"strength": strength, "gains": [round(red, 4), round(green, 4), round(blue, 4)]}
-    backdrop = subject.backdrop and tuple(float(light * gain) for light, gain in zip(subject.backdrop, gains))
+    backdrop = subject.backdrop
+    if backdrop is not None:
+        backdrop = (backdrop[0] * red, backdrop[1] * green, backdrop[2] * blue)
     balanced = Subject(apply_gains(subject.pixels, (red, green, blue)), subject.alpha, backdrop)
     return balanced, StepNote(True, detail)
 
@@ -68,7 +76,8 @@ def _estimate_scene(subject: Subject) -> list[Light]:
     """Linear RGB of the light by three estimators on a thumbnail, clipped and near-black pixels left out."""
     shrink = min(1.0, _THUMBNAIL / max(subject.width, subject.height))
     size = max(1, round(subject.width * shrink)), max(1, round(subject.height * shrink))
-    light = to_light(cv2.resize(subject.pixels, size, interpolation=cv2.INTER_AREA)).reshape(-1, 3).astype(np.float64)
+    thumbnail = np.asarray(cv2.resize(subject.pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    light = to_light(thumbnail).reshape(-1, 3).astype(np.float64)
     usable = light[(light.max(axis=1) < 0.95) & (light.max(axis=1) > 0.005)]
     if len(usable) < 64:
         usable = light + 1e-6
@@ -90,5 +99,5 @@ def _angle_from_grey(light: Light) -> float:
 
 def _angle(one: Light, other: Light) -> float:
     """Angle in degrees between two colours of light, the usual error measure of colour constancy."""
-    cosine = float(one @ other / max(1e-12, np.linalg.norm(one) * np.linalg.norm(other)))
+    cosine = float(one @ other) / max(1e-12, float(np.linalg.norm(one)) * float(np.linalg.norm(other)))
     return float(np.degrees(np.arccos(min(1.0, cosine))))
