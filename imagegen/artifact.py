@@ -48,9 +48,11 @@ class Artifact:
     """A finished picture.
 
     request     as it was carried out (seed, steps and size filled in); None for a photo that was only
-    finished. timings     seconds by phase: "queue", "prompt", "denoise", "decode", "finish". report      what
-    each finishing step did; None when nothing was finished. warnings    what could not be honoured in full,
-    in words for the one who asked.
+                finished
+    timings     seconds by phase: "queue", "load" (of the model, when it was not there yet), "prompt",
+                "denoise", "decode", "finish"
+    report      what each finishing step did; None when nothing was finished
+    warnings    what could not be honoured in full, in words for the one who asked
     """
 
     picture: Image
@@ -63,8 +65,8 @@ class Artifact:
 
     @property
     def seconds(self) -> float:
-        """Seconds of work, without the time spent waiting in the queue."""
-        return sum(seconds for phase, seconds in self.timings.items() if phase != "queue")
+        """Seconds of work on this picture: neither waiting in the queue nor loading the model."""
+        return sum(seconds for phase, seconds in self.timings.items() if phase not in ("queue", "load"))
 
     def encode(self, format: Format = "png", *, quality: int = 90) -> bytes:
         """The picture as a file with an sRGB profile.

@@ -21,7 +21,7 @@ def artifact() -> Artifact:
         picture=Image.new("RGB", (64, 48), (200, 30, 40)),
         request=ImageRequest("red cap", seed=3, width=64, height=64, steps=4),
         provenance=Provenance(GENERATED, "starter", "r1", 256, 256),
-        timings={"queue": 5.0, "denoise": 0.25, "decode": 0.5},
+        timings={"queue": 5.0, "load": 3.0, "denoise": 0.25, "decode": 0.5},
         warnings=("a warning",),
     )
 
