@@ -46,7 +46,7 @@ def test_opaque_agrees_with_any_colour(card: ModelCard) -> None:
     assert request.recipe.background == "#123456"
 
 
-scalars = st.none() | st.booleans() | st.integers(-(10**300), 10**300) | st.floats() | st.text(max_size=20)
+scalars = st.none() | st.booleans() | st.integers(-(10**400), 10**400) | st.floats() | st.text(max_size=20)
 shares = st.floats(0, 1) | scalars
 sides = st.integers(0, 9000) | scalars
 recipes = st.fixed_dictionaries(
