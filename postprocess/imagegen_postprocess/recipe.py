@@ -27,14 +27,13 @@ class Recipe:
 
     cutout: "plain" (segment a product on a plain background, no model), "none", or the name of a rembg model
         ("u2netp", "isnet-general-use", "birefnet-general", ...).
-    background: "white" (exactly #ffffff), "transparent", or "#rrggbb". white_balance: 0 (leave colours alone)
-    to 1 (remove the whole measured cast). exposure: 0 (leave brightness alone) to 1 (apply the whole measured
-    gain). fill: 0.1 to 1.0. The product's bounding box fits fill * frame in both axes and touches it in one.
-    In a square
-        frame that is longest side of the box / side of the frame.
+    background: "white" (exactly #ffffff), "transparent", or "#rrggbb".
+    white_balance: 0 (leave colours alone) to 1 (remove the whole measured cast).
+    exposure: 0 (leave brightness alone) to 1 (apply the whole measured gain).
+    fill: 0.1 to 1.0. The product's bounding box fits fill * frame in both axes and touches it in one. In a
+        square frame that is longest side of the box / side of the frame.
     width, height: the frame in pixels, 16 to 8192, both or neither. Neither: a square as wide as the longer
-    side of
-        the input picture.
+        side of the input picture.
 
     Raises RecipeInvalid, whose `field` names the culprit.
     """
