@@ -19,8 +19,8 @@ UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 def output_folder(path: Path) -> Iterator[Path]:
     """The folder, made when missing, locked until the block ends (or the process does, however it ends).
 
-    The lock is on the folder itself and leaves no file behind. A killed process's temporary files are removed.
-    Raises OutputNotWritable when the folder cannot be made or another batch is writing to it.
+    The lock is on the folder itself and leaves no file behind. A killed process's temporary files are
+    removed. Raises OutputNotWritable when the folder cannot be made or another batch is writing to it.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)

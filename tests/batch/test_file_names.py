@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagegen.batch.file_names import MAX_BYTES, FileNames, safe_stem
@@ -14,6 +14,7 @@ from imagegen.batch.file_names import MAX_BYTES, FileNames, safe_stem
 ODD = st.text(max_size=300) | st.text(alphabet="aA./\\:*-_ \n\0é", max_size=12)
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(ODD)
 def test_a_name_never_leaves_its_folder_and_fits_every_file_system(
     tmp_path_factory: pytest.TempPathFactory, id: str
@@ -28,6 +29,7 @@ def test_a_name_never_leaves_its_folder_and_fits_every_file_system(
     assert safe_stem(safe_stem(id)) == safe_stem(id)
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.lists(ODD, max_size=30))
 def test_no_name_is_given_twice_even_where_case_does_not_count(ids: list[str]) -> None:
     names = FileNames()
