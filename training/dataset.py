@@ -9,10 +9,12 @@ import numpy as np
 import torch
 
 from training.captions import THUMBNAIL_WIDTH, Attributes, caption
+from training.distractors import distract
 from training.networks import patchify
 from training.prepare import read_shards
 
 EMPTY_CAPTION_CHANCE = 0.1  # for classifier-free guidance
+DISTRACTED_CHANCE = 0.3
 VARIANCE_EPSILON = 1e-4  # AutoencoderKLFlux2's batch_norm_eps
 
 
@@ -56,11 +58,14 @@ class CaptionedLatents:
     ) -> tuple[torch.Tensor, list[str]]:
         """Tokens float32 [size, 64, 128] and their captions."""
         rows = torch.multinomial(self.weights, size, replacement=True, generator=generator)
-        captions = [
-            "" if rng.random() < EMPTY_CAPTION_CHANCE else caption(self.attributes[row], rng)
-            for row in rows.tolist()
-        ]
-        return self.tokens[rows].float(), captions
+        return self.tokens[rows].float(), [self.phrase(row, rng) for row in rows.tolist()]
+
+    def phrase(self, row: int, rng: random.Random) -> str:
+        """A training caption of one photo: sometimes empty, sometimes with words that mean nothing to it."""
+        if rng.random() < EMPTY_CAPTION_CHANCE:
+            return ""
+        text = caption(self.attributes[row], rng)
+        return distract(text, rng) if rng.random() < DISTRACTED_CHANCE else text
 
 
 def sampling_weights(attributes: list[Attributes]) -> list[float]:

@@ -29,6 +29,12 @@ from training.tokenizer import save_tokenizer
 
 LICENCE = "Apache-2.0 for weights and recipe; the training photos keep their own terms, see DATA_CARD.md"
 SOURCE = "trained from scratch by training/ of this repository; taef2 (MIT) supplied the latent space"
+TEXT_ENCODER_KEYS = (
+    "model_type", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+    "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings",
+    "initializer_range", "rms_norm_eps", "tie_word_embeddings", "rope_parameters", "attention_bias",
+    "attention_dropout", "pad_token_id", "bos_token_id", "eos_token_id",
+)  # fmt: skip
 CARDS = ("MODEL_CARD.md", "DATA_CARD.md")
 
 
@@ -97,7 +103,7 @@ def _write_text_encoder(network: ConditionedTransformer, folder: Path, dense: bo
         if isinstance(module, nn.Linear) and ".layers." in name
     }
     config = network.text_encoder.config.to_dict()
-    config = {"architectures": ["Qwen3ForCausalLM"], **{k: v for k, v in config.items() if k != "dtype"}}
+    config = {"architectures": ["Qwen3ForCausalLM"], **{key: config[key] for key in TEXT_ENCODER_KEYS}}
     _write_component(folder, "model.safetensors", network.text_encoder, packed, config, "row", dense)
 
 

@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKLFlux2
 from tokenizers import Tokenizer
 
-from training.autoencoder import DecoderTrainer, LatentPictures, train_decoder, train_encoder
+from training.autoencoder import DecoderTrainer, LatentPictures, refit_output, train_decoder, train_encoder
 from training.captions import caption
 from training.config import Config, load_config
 from training.dataset import CaptionedLatents, Statistics
@@ -21,12 +21,12 @@ from training.export import export
 from training.flow import train_flow
 from training.networks import ConditionedTransformer, build_autoencoder
 from training.prepare import prepare
-from training.state import load_state
+from training.state import load_state, save_state
 from training.ternary import make_ternary
 from training.text import train_text
 from training.tokenizer import train_tokenizer
 
-PHASES = ("prepare", "coarse", "decoder", "encoder", "text", "flow", "guided", "export")
+PHASES = ("prepare", "coarse", "decoder", "refit", "encoder", "text", "flow", "guided", "export")
 TOKENIZER_CAPTIONS = 60_000
 LATENT_PIXELS = 128  # half the native size: the starter's f16 latents are FLUX.2's f8 latents of this
 
@@ -63,7 +63,7 @@ class Recipe:
         if phase == "prepare":
             parquets = [self.data / name for name in self.config.parquets]
             prepare(parquets, self.data / "weights" / "taef2_encoder.pth", self.latents, LATENT_PIXELS)
-        elif phase in ("coarse", "decoder", "encoder"):
+        elif phase in ("coarse", "decoder", "refit", "encoder"):
             self._train_autoencoder(phase)
         else:
             self._train_network(phase)
@@ -71,7 +71,12 @@ class Recipe:
     def _train_autoencoder(self, half: str) -> None:
         pictures = LatentPictures(self.data / self.config.parquets[0], self.latents, 2 * LATENT_PIXELS)
         autoencoder = build_autoencoder()
-        settings, state = getattr(self.config, half), self._state(half)
+        state = self._state(half)
+        if half == "refit":
+            autoencoder.load_state_dict(self._average("decoder"), strict=False)
+            save_state(state, {"average": refit_output(autoencoder, pictures, self.config.seed)})
+            return
+        settings = getattr(self.config, half)
         if half == "encoder":
             train_encoder(autoencoder, pictures, settings, state)
             return
@@ -117,7 +122,7 @@ class Recipe:
     def autoencoder(self) -> AutoencoderKLFlux2:
         """The autoencoder as far as its halves have got, with the statistics of the latents in its bn."""
         autoencoder = build_autoencoder()
-        for half in ("decoder", "encoder"):
+        for half in ("decoder", "refit", "encoder"):
             if self._state(half).exists():
                 autoencoder.load_state_dict(self._average(half), strict=False)
         statistics = self.statistics()

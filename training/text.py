@@ -16,11 +16,13 @@ from torch.nn import functional
 from training.captions import caption
 from training.config import TextPhase
 from training.dataset import CaptionedLatents
+from training.distractors import distract
 from training.networks import ConditionedTransformer
 from training.optimize import optimize
 
 NAMED = ("item", "colour", "gender")
 COMPONENTS = 48
+DISTRACTED_CHANCE = 0.4
 EMBEDDING_WIDTH = 768
 
 
@@ -50,7 +52,9 @@ def train_text(
     def loss_of_batch(generator: torch.Generator, rng: random.Random) -> torch.Tensor:
         rows = torch.multinomial(data.weights, phase.batch, replacement=True, generator=generator).tolist()
         attributes = [data.attributes[row] for row in rows]
-        ids, mask = network.tokenize([caption(row, rng) for row in attributes], phase.text_length)
+        captions = [caption(row, rng) for row in attributes]
+        captions = [distract(text, rng) if rng.random() < DISTRACTED_CHANCE else text for text in captions]
+        ids, mask = network.tokenize(captions, phase.text_length)
         ids, mask = ids.to(device), mask.to(device)
         embeds = network.embed(ids, mask)
         # From the last real token on: the template's tail has read the whole prompt.

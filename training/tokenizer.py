@@ -52,10 +52,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
-    """Write tokenizer.json, vocab.json, merges.txt and tokenizer_config.json."""
+    """Write tokenizer.json (vocabulary and merges within) and tokenizer_config.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    tokenizer.model.save(str(folder))
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     config = {
         "tokenizer_class": "Qwen2Tokenizer",
         "chat_template": CHAT_TEMPLATE,
