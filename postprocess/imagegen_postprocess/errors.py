@@ -3,7 +3,7 @@
     FinishingError (a ValueError)    .field names the recipe field or the input; .hint says what to do
     ├── RecipeInvalid                a value of the recipe is out of range, unknown or contradictory
     ├── PictureInvalid               the picture cannot be read, or is too small or too large
-    ├── ModelFileMissing             a cut-out model was asked for by name, its file is not on this machine
+    ├── ModelFileMissing             the file of the cut-out model asked for is not on this machine
     └── DependencyMissing            an optional package (rembg, onnxruntime) is not installed
 
 This package knows no exit codes and no HTTP statuses: whoever calls it maps these classes to its own error

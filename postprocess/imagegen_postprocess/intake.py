@@ -91,9 +91,10 @@ def take_in(picture: Image.Image) -> tuple[Subject, StepNote]:
 
 
 def _even_mode(picture: Image.Image) -> Image.Image:
-    """The picture in a mode whose pixels may be averaged: no palettes, and colours weighted by their alpha."""
+    """The picture in a mode whose pixels may be averaged: no palette, colours weighted by their alpha."""
     if picture.has_transparency_data:
-        return picture.convert("RGBA").convert("RGBa")
+        straight = picture.convert("LA") if picture.mode == "La" else picture
+        return straight.convert("RGBA").convert("RGBa")
     if picture.mode in ("P", "1"):
         return picture.convert("RGB")
     return picture.convert("I") if picture.mode.startswith("I;16") else picture

@@ -35,7 +35,9 @@ def find_holes(distance: Plane, product: Mask, tolerance: float, clipped: bool) 
         part = np.s_[top : top + height, left : left + width]
         region = np.asarray(labels)[part] == index
         core = region & like[part]
-        if core.sum() < smallest or np.median(distance[part][core]) > 0.75 * tolerance:
+        if core.sum() < smallest or not shrink(np.pad(core, 1), 1).any():
+            continue  # too small, or a mere line along an edge
+        if np.median(distance[part][core]) > 0.75 * tolerance:
             continue
         shading = (region & ~core).sum() / max(1, (region & rim[part]).sum())
         if clipped and shading > MAX_SHADING:

@@ -9,10 +9,13 @@ so a shadow becomes translucent black, and laying the result over B gives the ph
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
 from imagegen_postprocess.background.morphology import grow, shrink
+from imagegen_postprocess.background.purest import dot, purest_difference
 from imagegen_postprocess.background.regions import Regions
 from imagegen_postprocess.colour.linear import to_light, to_pixels
 from imagegen_postprocess.subject import Mask, Pixels, Plane
@@ -32,9 +35,13 @@ def pull_matte(pixels: Pixels, behind: Plane, regions: Regions, noise: float) ->
     zoom = max(height / regions.product.shape[0], width / regions.product.shape[1])
     light = to_light(pixels)
     product = _enlarged(regions.product, width, height)
+    radius = math.ceil(BAND * zoom)
+    inner, outer = shrink(product > 0.5, radius), grow(product > 0.5, radius)
     clean = _enlarged(regions.backdrop, width, height) > 0.5
-    coverage = _coverage(light - behind, product, zoom, noise)
-    alpha = 1 - (1 - coverage) * _shade(light, behind, product > 0.5, clean, noise, zoom)
+    shade = _shade(light, behind, outer, clean, noise, radius)
+    coverage = _coverage(light - shade[..., None] * behind, product, inner, zoom, noise)
+    coverage[~outer] = 0
+    alpha = 1 - (1 - coverage) * shade
     # Where no real colour (none below black or above white) would explain the pixel, coverage was too low.
     alpha = np.where(coverage > 0.02, np.maximum(alpha, _least_alpha(light, behind)), alpha)
     alpha = np.where(alpha < _CLEAR, 0, np.where(alpha > _SOLID, 1, alpha)).astype(np.float32)
@@ -49,17 +56,18 @@ def _enlarged(mask: Mask, width: int, height: int) -> Plane:
     return np.asarray(resized, np.float32)
 
 
-def _coverage(difference: Plane, product: Plane, zoom: float, noise: float) -> Plane:
-    """Coverage 0..1: 1 inside, 0 outside; in the band a pixel's place between backdrop and product colour.
+def _coverage(difference: Plane, product: Plane, inner: Mask, zoom: float, noise: float) -> Plane:
+    """Coverage 0..1: 1 inside the band, in it a pixel's place between backdrop and product colour.
 
-    difference: linear light minus backdrop, [H, W, 3]. product: the enlarged coarse mask, 0..1.
+    difference: linear light minus shaded backdrop, [H, W, 3]. product: the enlarged coarse mask, 0..1.
     """
-    radius = int(np.ceil(BAND * zoom))
+    radius = math.ceil(BAND * zoom)
     solid = product > 0.5
-    inner, outer = shrink(solid, radius), grow(solid, radius)
-    own = _own_difference(difference, solid, 2 * radius)
-    power = _dot(own, own)
-    projected = np.clip(_dot(difference, own) / np.maximum(power, np.float32(1e-9)), 0, 1)
+    own = purest_difference(difference, solid, 2 * radius)
+    power = dot(own, own)
+    projected = dot(difference, own) / np.maximum(power, np.float32(1e-9))
+    # The last few per cent at either end are texture and noise; left in, they tint the product's rim.
+    projected = np.clip((projected - 0.04) / 0.9, 0, 1)
     # Where product and backdrop are alike the projection is mostly noise: trust the outline there.
     trust = power / (power + np.float32(36 * noise**2))
     ramp = np.asarray(cv2.GaussianBlur(product, (0, 0), 0.5 * zoom + 0.3), np.float32)
@@ -69,39 +77,24 @@ def _coverage(difference: Plane, product: Plane, zoom: float, noise: float) -> P
     half_covered = inner | (solid & (seen > 0.5))
     depth = np.asarray(cv2.distanceTransform(half_covered.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
     seen = np.maximum(seen, np.clip(depth / zoom - 1.5, 0, 1))
-    return np.where(outer & ~inner, seen, inner).astype(np.float32)
+    return np.where(inner, 1, seen).astype(np.float32)
 
 
-def _own_difference(difference: Plane, product: Mask, radius: int) -> Plane:
-    """How the product itself differs from the backdrop near each pixel, [H, W, 3].
-
-    Neighbours weigh by how unlike the backdrop they are: the most unlike are the purest product. This also
-    serves straps too thin to have an inside.
-    """
-    size = (2 * radius + 1, 2 * radius + 1)
-    strength = np.sqrt(_dot(difference, difference)) * product
-    peak = np.asarray(cv2.dilate(strength, np.ones(size, np.uint8)), np.float32)
-    weight = (strength / np.maximum(peak, np.float32(1e-6))) ** 3 + np.float32(1e-9)
-    total = np.asarray(cv2.boxFilter(weight, -1, size, normalize=False), np.float32)
-    summed = np.asarray(cv2.boxFilter(difference * weight[..., None], -1, size, normalize=False), np.float32)
-    return summed / total[..., None]
-
-
-def _shade(light: Plane, behind: Plane, product: Mask, clean: Mask, noise: float, zoom: float) -> Plane:
+def _shade(light: Plane, behind: Plane, outer: Mask, clean: Mask, noise: float, radius: int) -> Plane:
     """Share of its light that the backdrop keeps, 0..1: 1 where it is clean, less in shadows.
 
-    Under the product's edge the shade of the surroundings is carried on, because the mixed pixels stand on
-    it.
+    Within the band (`outer` holds it and the product) the shade of what lies beyond is carried on, because
+    the mixed pixels stand on it: measured there, a dark product's edge would pass for shadow.
     """
     loss = np.clip(1 - _largest((light / np.clip(behind, 1e-3, 1)).astype(np.float32)), 0, 1)
     floor = 0.02 + 3 * noise
     loss = loss * np.clip((loss - 0.5 * floor) / floor, 0, 1)  # no rim where a shadow fades into the noise
     loss[clean] = 0
-    around = (~product).astype(np.float32)
-    side = 2 * int(np.ceil(BAND * zoom)) + 3
-    carried = np.asarray(cv2.blur(loss * around, (side, side)), np.float32)
-    carried /= np.maximum(np.asarray(cv2.blur(around, (side, side)), np.float32), np.float32(1e-3))
-    return 1 - np.where(product, carried, loss).astype(np.float32)
+    beyond = (~outer).astype(np.float32)
+    side = 4 * radius + 3
+    carried = np.asarray(cv2.blur(loss * beyond, (side, side)), np.float32)
+    carried /= np.maximum(np.asarray(cv2.blur(beyond, (side, side)), np.float32), np.float32(1e-3))
+    return 1 - np.where(outer, carried, loss).astype(np.float32)
 
 
 def _least_alpha(light: Plane, behind: Plane) -> Plane:
@@ -109,10 +102,6 @@ def _least_alpha(light: Plane, behind: Plane) -> Plane:
     brighter = (light - behind) / np.maximum(1 - behind, np.float32(1e-3))
     darker = (behind - light) / np.maximum(behind, np.float32(1e-3))
     return np.clip(_largest(np.maximum(brighter, darker).astype(np.float32)), 0, 1)
-
-
-def _dot(one: Plane, other: Plane) -> Plane:
-    return np.asarray(np.einsum("ijk,ijk->ij", one, other), np.float32)
 
 
 def _largest(light: Plane) -> Plane:

@@ -35,7 +35,7 @@ DOUBTFUL = 0.5
 # black).
 UNSUPPORTED, SUPPORTED = 0.75, 0.95
 # Share of the cautious product that the outline encloses: a white shoe drawn by a few lines is mostly hollow.
-HOLLOW, SOLID = 0.15, 0.45
+HOLLOW, SOLID = 0.3, 0.6
 SMALLEST_PRODUCT = 0.0005
 
 

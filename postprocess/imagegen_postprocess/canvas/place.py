@@ -10,7 +10,7 @@ from imagegen_postprocess.colour.linear import to_light, to_pixels
 from imagegen_postprocess.errors import PictureInvalid
 from imagegen_postprocess.recipe import Recipe
 from imagegen_postprocess.report import Detail, StepNote
-from imagegen_postprocess.subject import Mask, Plane, Subject
+from imagegen_postprocess.subject import Plane, Subject
 
 # Alpha from which a pixel counts as product when its box is measured: fainter are soft shadows and filter
 # tails.
@@ -30,7 +30,7 @@ def place(subject: Subject, recipe: Recipe) -> tuple[Image.Image, StepNote]:
     frame = (recipe.width or side, recipe.height or side)
     box, fill = Box(0, 0, subject.width, subject.height), 1.0
     if subject.alpha is not None:
-        box, fill = product_box(subject.alpha >= PRODUCT_ALPHA), recipe.fill
+        box, fill = product_box(subject.alpha), recipe.fill
     layout = lay_out(box, (subject.width, subject.height), frame, fill)
     light, alpha = _resample(subject, layout.source, layout.size)
     picture = _composite(light, alpha, layout.offset, frame, recipe.background_rgb)
@@ -51,10 +51,14 @@ def place(subject: Subject, recipe: Recipe) -> tuple[Image.Image, StepNote]:
     return picture, StepNote(True, detail, "; ".join(notes))
 
 
-def product_box(product: Mask) -> Box:
-    """The smallest box around the True pixels of a [H, W] mask; PictureInvalid when there are none."""
+def product_box(alpha: Plane) -> Box:
+    """The smallest box around the product in an alpha [H, W]; PictureInvalid when all of it is transparent.
+
+    A product that is translucent throughout counts from half of its own greatest alpha.
+    """
+    product = alpha >= min(PRODUCT_ALPHA, float(alpha.max()) / 2)
     rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
-    if rows.size == 0:
+    if not alpha.any():
         raise PictureInvalid("the picture is transparent throughout: no product to place", field="picture")
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
@@ -77,9 +81,10 @@ def _resample(
     method = Image.Resampling.BICUBIC if enlarge else Image.Resampling.LANCZOS
     planes = [alpha, *(light[..., channel] * alpha for channel in range(3))]
     resized = [np.asarray(Image.fromarray(plane, "F").resize(size, method, box)) for plane in planes]
+    overshoot = np.maximum(resized[0], 1.0)  # colour overshoots with alpha, and is brought back with it
     alpha = np.clip(resized[0], 0.0, 1.0)
     alpha[alpha < _FAINTEST_ALPHA] = 0.0
-    premultiplied = np.clip(np.stack(resized[1:], axis=-1), 0.0, alpha[..., None])
+    premultiplied = np.clip(np.stack(resized[1:], axis=-1) / overshoot[..., None], 0.0, alpha[..., None])
     return premultiplied, alpha
 
 

@@ -58,10 +58,10 @@ def apply_gains(pixels: Pixels, gains: Rgb) -> Pixels:
 
 def to_lab(pixels: Pixels) -> Plane:
     """uint8 sRGB [H, W, 3] -> CIE L*a*b* (D65) float32: L 0..100, a and b about -128..127."""
-    scaled = np.multiply(pixels, np.float32(1 / 255), dtype=np.float32)
-    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2Lab), np.float32)
+    # Through our own light: OpenCV's conversion from sRGB is off by up to half a code value.
+    return np.asarray(cv2.cvtColor(to_light(pixels), cv2.COLOR_LRGB2Lab), np.float32)
 
 
 def lab_to_light(lab: Plane) -> Plane:
     """CIE L*a*b* [H, W, 3] -> linear light 0..1; colours outside sRGB are clipped."""
-    return decode(np.clip(np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), np.float32), 0.0, 1.0))
+    return np.clip(np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2LRGB), np.float32), 0.0, 1.0)

@@ -7,20 +7,24 @@ not. A product alone is no witness: a red bag is not a grey bag under red light.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from imagegen_postprocess.colour.linear import LUMINANCE, apply_gains, to_light
 from imagegen_postprocess.report import Detail, StepNote
-from imagegen_postprocess.subject import Subject
+from imagegen_postprocess.subject import Rgb, Subject
 
 Light = npt.NDArray[np.float64]
 
-# A backdrop darker or more colourful than this was chosen for its colour. White paper under tungsten light
-# that a camera has half corrected sits near 12 degrees from grey; a pastel backdrop starts near 15.
+# A backdrop beyond these was chosen for its colour. Lamps differ from daylight along red-blue (white paper
+# under tungsten light that a camera has half corrected reaches ln 1.5) and hardly along green-magenta (pastel
+# pink and mint begin near 0.2).
 WHITE_MIN_LUMINANCE = 0.30
-WHITE_MAX_ANGLE = 13.0
+WHITE_MAX_WARMTH = 0.45  # |ln(red / blue)|
+WHITE_MAX_TINT = 0.15  # |ln(green / sqrt(red * blue))|
 NEUTRAL_ANGLE = 0.4  # degrees; below one 8-bit code in a light grey
 AGREEMENT_ANGLE = 3.0
 MAX_SCENE_ANGLE = 12.0
@@ -66,10 +70,12 @@ def balance_white(subject: Subject, strength: float) -> tuple[Subject, StepNote]
     return balanced, StepNote(True, detail)
 
 
-def is_meant_white(backdrop: tuple[float, float, float]) -> bool:
+def is_meant_white(backdrop: Rgb) -> bool:
     """Whether a backdrop (linear RGB) is light and close enough to grey to have been white paper or cloth."""
-    light = np.array(backdrop, np.float64)
-    return float(LUMINANCE @ light) >= WHITE_MIN_LUMINANCE and _angle_from_grey(light) <= WHITE_MAX_ANGLE
+    if float(LUMINANCE @ np.array(backdrop, np.float32)) < WHITE_MIN_LUMINANCE:
+        return False
+    red, green, blue = (math.log(max(value, 1e-4)) for value in backdrop)
+    return abs(red - blue) <= WHITE_MAX_WARMTH and abs(green - (red + blue) / 2) <= WHITE_MAX_TINT
 
 
 def _estimate_scene(subject: Subject) -> list[Light]:

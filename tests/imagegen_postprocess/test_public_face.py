@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import imagegen_postprocess
+
+
+def test_the_public_face() -> None:
+    assert (
+        dir(imagegen_postprocess)
+        == imagegen_postprocess.__all__
+        == [
+            "DependencyMissing",
+            "FinishReport",
+            "Finished",
+            "FinishingError",
+            "ModelFileMissing",
+            "PictureInvalid",
+            "Recipe",
+            "RecipeInvalid",
+            "StepReport",
+            "encode",
+            "finish",
+            "open_picture",
+        ]
+    )
+    for name in imagegen_postprocess.__all__:
+        assert getattr(imagegen_postprocess, name).__name__ == name
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'finnish'"):
+        _ = imagegen_postprocess.finnish
+
+
+def test_recipes_are_made_without_any_image_library() -> None:
+    code = (
+        "import sys; from imagegen_postprocess import FinishingError, FinishReport, Recipe; "
+        "Recipe(fill=0.9).to_dict(); "
+        "print([m for m in ('cv2', 'numpy', 'PIL', 'onnxruntime', 'rembg', 'torch') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_a_plain_finish_needs_neither_onnxruntime_nor_rembg() -> None:
+    code = (
+        "import sys; from imagegen_postprocess import Recipe, finish; from PIL import Image; "
+        "finish(Image.new('RGB', (32, 32), 'white'), Recipe()); "
+        "print([m for m in ('onnxruntime', 'rembg', 'torch') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
