@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from imagegen import __version__
@@ -26,6 +27,7 @@ from imagegen.batch.outcome import COMPLETED, FAILED, Outcome
 from imagegen.batch.product import Product
 from imagegen.batch.product_table import read_products
 from imagegen.errors import (
+    Cancelled,
     CheckpointInvalid,
     InputFileInvalid,
     InvalidRequest,
@@ -62,14 +64,18 @@ def run_batch(
     studio: Studio,
     *,
     limit: int | None = None,
+    stop: Event | None = None,
     on_start: Callable[[int], None] = lambda total: None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> BatchReport:
     """Makes a picture for each row of `csv` into `out`, with manifest.csv and gallery.html beside them.
 
-    `limit` takes only the first rows. `on_start` hears how many rows there are, `on_outcome` what became of
-    each, in the order of the file. Raises InputFileInvalid, InvalidRequest (limit),
-    SettingsInvalid (jobs database) and MACHINE_FAULTS; failed rows are in the report.
+    `limit` takes only the first rows. Once another thread sets `stop` no further row is started, the running
+    ones are cancelled and Cancelled is raised; closing the studio then spares the wait for them. `on_start`
+    hears how many rows there are, `on_outcome` what became of each, in the order of the file.
+
+    Raises InputFileInvalid, InvalidRequest (limit), SettingsInvalid (jobs database), Cancelled and
+    MACHINE_FAULTS; failed rows are in the report.
     """
     started = time.monotonic()
     if limit is not None and limit < 1:
@@ -92,7 +98,7 @@ def run_batch(
         Gallery(csv.name) as gallery,
     ):
         on_start(total)
-        rows = _Rows(jobs, studio, card, out)
+        rows = _Rows(jobs, studio, card, out, stop or Event())
         try:
             for outcome in rows.run(islice(table.products(), limit)):
                 manifest.add(outcome)
@@ -119,7 +125,8 @@ class _Underway:
 class _Rows:
     """Takes products through the jobs, two engine batches ahead of the one that is waited for."""
 
-    def __init__(self, jobs: Jobs, studio: Studio, card: ModelCard, out: Path) -> None:
+    def __init__(self, jobs: Jobs, studio: Studio, card: ModelCard, out: Path, stop: Event) -> None:
+        self._stop = stop
         self._jobs = jobs
         self._model = studio.settings.model
         self._card = card
@@ -138,6 +145,7 @@ class _Rows:
             yield self._finish(underway.popleft())
 
     def _start(self, product: Product) -> _Underway:
+        self._check_stop()
         outcome = Outcome(product.row, product.id, product.description, product.text, None, FAILED)
         try:
             request = product.request(self._model)
@@ -153,12 +161,19 @@ class _Rows:
     def _finish(self, row: _Underway) -> Outcome:
         if row.job is None:
             return row.outcome
+        self._check_stop()
         job = self._jobs.wait(row.job)
+        if job.error is not None:
+            self._check_stop()  # then it was not the row that failed
         if isinstance(job.error, MACHINE_FAULTS):
             raise job.error
         if job.error is not None:
             return replace(row.outcome, file=None, error=str(job.error))
         return replace(row.outcome, status=COMPLETED, seconds=job.seconds)
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise Cancelled("stopped", hint="the same batch goes on where this one stopped")
 
     def _job_id(self, request: ImageRequest, file: str) -> str:
         """The same for the same picture in the same place, so that a finished one is known again."""

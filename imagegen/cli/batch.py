@@ -33,10 +33,13 @@ def batch(
     A row that cannot be made does not stop the others. Started again with the same file and folder, it makes
     only what is not there yet.
     """
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Event
+
     from imagegen.batch.run import run_batch
     from imagegen.cli.failure import as_json
     from imagegen.cli.progress import bar
-    from imagegen.errors import BatchIncomplete, Cancelled
+    from imagegen.errors import BatchIncomplete
     from imagegen.settings import load_settings
     from imagegen.studio import Studio
 
@@ -53,10 +56,19 @@ def batch(
             if len(shown) < SHOWN:
                 shown.append(outcome)
 
-        try:
-            report = run_batch(csv, out, studio, limit=limit, on_start=on_start, on_outcome=on_outcome)
-        except KeyboardInterrupt as error:
-            raise Cancelled("stopped", hint="the same command goes on where this one stopped") from error
+        # In a thread of its own, because Ctrl-C is raised in the main one: in the middle of a transaction it
+        # would leave the jobs database locked, and the batch could not even cancel its jobs.
+        with ThreadPoolExecutor(1, thread_name_prefix="imagegen-batch") as worker:
+            stop = Event()
+            running = worker.submit(
+                run_batch, csv, out, studio, limit=limit, stop=stop, on_start=on_start, on_outcome=on_outcome
+            )
+            try:
+                report = running.result()
+            except KeyboardInterrupt:
+                stop.set()
+                studio.close()
+                report = running.result()  # raises Cancelled, unless the last row was done already
     incomplete = BatchIncomplete(
         f"{report.failed:,} of {report.total:,} rows failed",
         field=str(report.manifest),
