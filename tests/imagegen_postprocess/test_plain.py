@@ -167,6 +167,15 @@ def test_a_border_that_is_not_plain_is_reported(kind: str) -> None:
     assert "not plain" in note.note
 
 
+@pytest.mark.parametrize("noise", [4.0, 6.0])
+def test_doubt_before_a_hardly_plain_border_keeps_the_picture_whole(noise: float) -> None:
+    kept, note = cut(photograph(shoe(), (240, 240, 240), noise=noise, slope=0.3))
+    assert kept.alpha is None
+    assert not note.applied
+    assert 0 < note.detail["confidence"] < 0.5  # type: ignore[operator]
+    assert "hardly plain" in note.note
+
+
 @pytest.mark.parametrize("backdrop", [WHITE, GREY])
 def test_an_empty_backdrop_is_reported(backdrop: Colour) -> None:
     pixels = np.full((80, 100, 3), backdrop, np.uint8)
