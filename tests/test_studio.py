@@ -38,8 +38,8 @@ def test_the_same_seed_gives_the_same_picture(studio: Studio) -> None:
 
 
 def test_the_canvas_is_the_size_that_was_asked_for(studio: Studio) -> None:
-    artifact = studio.make("white sock", seed=1, width=200, height=120)
-    assert artifact.picture.size == (200, 120)
+    artifact = studio.make("white sock", seed=1, width=201, height=121)
+    assert artifact.picture.size == (201, 121)
     assert any("resampled" in warning for warning in artifact.warnings)
 
 

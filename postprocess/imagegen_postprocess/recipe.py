@@ -102,10 +102,10 @@ def _require_background(value: object) -> str:
 
 
 def _require_share(field: str, value: object, low: float) -> float:
-    number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
-    if not low <= number <= 1.0:  # also false for NaN
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if not low <= number <= 1.0:  # also false for NaN; before float(), which fails for an int of 400 digits
         raise RecipeInvalid(f"{field} is {value!r}", field=field, hint=f"Use a number from {low:g} to 1")
-    return number
+    return float(number)
 
 
 def _require_side(field: str, value: object) -> None:

@@ -66,6 +66,7 @@ def test_colours_are_compared_in_one_spelling() -> None:
         ("white_balance", -0.01),
         ("white_balance", 1.01),
         ("white_balance", float("nan")),
+        ("fill", 10**400),
         ("white_balance", "1"),
         ("exposure", True),
         ("exposure", float("inf")),

@@ -45,7 +45,7 @@ def test_a_prompt_becomes_a_picture_that_can_be_downloaded(page: Page) -> None:
         assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 0
     expect(page.locator("figcaption").first).to_contain_text("seed7")
     page.get_by_text("Notes:").first.click()
-    expect(page.get_by_text("cutout:").first).to_be_visible()
+    expect(page.locator("figcaption").first.get_by_role("listitem").first).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").first.click()
     assert download.value.suggested_filename == "red-leather-handbag-7.png"
