@@ -9,6 +9,7 @@ from imagegen_postprocess.background.morphology import (
     grow,
     reaching_border,
     shrink,
+    touching,
     window,
 )
 
@@ -43,6 +44,14 @@ def test_only_parts_at_the_border_reach_it() -> None:
     assert np.argwhere(reaching_border(mask)).tolist() == [[0, 3]]
     assert not reaching_border(np.zeros((4, 4), bool)).any()
     assert reaching_border(np.ones((4, 4), bool)).all()
+
+
+def test_parts_are_chosen_by_a_pixel_they_contain() -> None:
+    mask = np.zeros((9, 9), bool)
+    mask[1, 1:4] = mask[6, 1:8] = True
+    place = np.zeros_like(mask)
+    place[6, 4] = place[3, 3] = True
+    assert np.argwhere(touching(mask, place)).tolist() == [[6, x] for x in range(1, 8)]
 
 
 def test_growing_and_shrinking_go_by_the_radius() -> None:

@@ -135,6 +135,17 @@ def test_noise_alone_leaves_no_specks() -> None:
     assert subject.alpha[far].max() == 0
 
 
+@pytest.mark.parametrize("product", [bag(), shoe()], ids=["outline", "cautious"])
+def test_dust_and_corner_pixels_are_no_product(product: Drawn) -> None:
+    pixels = np.array(photograph(product, (250, 250, 250), noise=1))
+    pixels[253:, 252:] = (20, 20, 20)  # as a decoder leaves them
+    pixels[30:32, 20:22] = (215, 215, 215)
+    subject, _ = cut(Image.fromarray(pixels))
+    assert subject.alpha is not None
+    assert subject.alpha[245:, 245:].max() == 0
+    assert subject.alpha[25:36, 15:26].max() == 0
+
+
 def test_larger_pictures_give_the_same_cut_out() -> None:
     small, _ = cut(photograph(bag(), GREY, noise=1))
     product = bag(700)

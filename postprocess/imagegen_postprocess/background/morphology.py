@@ -39,10 +39,16 @@ def filled(mask: Mask) -> Mask:
 
 def reaching_border(mask: Mask) -> Mask:
     """The connected parts (4-neighbours) of a mask that contain a border pixel."""
+    border = np.ones(mask.shape, bool)
+    border[1:-1, 1:-1] = False
+    return touching(mask, border)
+
+
+def touching(mask: Mask, places: Mask) -> Mask:
+    """The connected parts (4-neighbours) of a mask that contain a pixel of `places`."""
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
     chosen = np.zeros(count, bool)
-    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        chosen[edge] = True
+    chosen[labels[places]] = True
     chosen[0] = False
     return np.asarray(chosen[labels])
 

@@ -13,13 +13,14 @@ import numpy as np
 from imagegen_postprocess.background.backdrop import Backdrop
 from imagegen_postprocess.background.grab_cut import grab_cut
 from imagegen_postprocess.background.holes import find_holes
-from imagegen_postprocess.background.morphology import filled, flood, shrink
+from imagegen_postprocess.background.morphology import filled, flood, grow, shrink, touching
 from imagegen_postprocess.background.shadow import shadow_coloured
 from imagegen_postprocess.subject import Mask, Pixels, Plane
 
 COLOURFUL = 10.0  # Lab chroma from which a backdrop's hue tells its shadow from a grey part of the product
 CLIPPED = 98.5  # L* from which a white backdrop may have lost its shading
 CAUTIOUS_BRUSH = 0.015  # of the longer side
+SPECK_RIM = 0.03  # of the shorter side
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ def divide(pixels: Pixels, lab: Plane, backdrop: Backdrop, tolerance: float) -> 
         seen_through = distance
     holes, count = find_holes(seen_through, whole, tolerance, clipped=backdrop.lightness > CLIPPED)
     product = whole & ~holes
-    return Regions(
-        product, (certain & ~product) | holes, ~whole, count, _support(distance, product, tolerance)
-    )
+    # A shadow or a reflection begins at the product; what else is neither product nor backdrop is dust.
+    beside = touching(~(product | certain | holes), grow(product, 3))
+    return Regions(product, ~(product | beside), ~whole, count, _support(distance, product, tolerance))
 
 
 def everything_but(distance: Plane, tolerance: float) -> Regions:
@@ -78,14 +79,20 @@ def everything_but(distance: Plane, tolerance: float) -> Regions:
 
 
 def _without_specks(product: Mask, distance: Plane, tolerance: float) -> Mask:
-    """Drop tiny islands that are faint (noise, dust), keep tiny islands that are strong (a chain, a stud)."""
+    """Drop tiny islands that are faint (noise, dust) or lie at the border (a decoder's corner pixels).
+
+    Tiny ones that are strong are kept: a chain, a stud.
+    """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(product.astype(np.uint8), connectivity=8)
     if count <= 2:
         return product
     labels, area = np.asarray(labels), np.asarray(stats)[:, cv2.CC_STAT_AREA]
-    strong = np.zeros(count, bool)
+    strong, inside = np.zeros(count, bool), np.ones(count, bool)
     strong[labels[distance > 3 * tolerance + 12]] = True
-    keep = (area >= 0.02 * area[1:].max()) | (strong & (area >= 6))
+    rim = max(2, round(SPECK_RIM * min(product.shape)))
+    for edge in (labels[:rim], labels[-rim:], labels[:, :rim], labels[:, -rim:]):
+        inside[edge] = False
+    keep = (area >= 0.02 * area[1:].max()) | (strong & inside & (area >= 6))
     keep[0] = False
     return np.asarray(keep[labels])
 
