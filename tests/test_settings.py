@@ -53,4 +53,4 @@ def test_unknown_overrides_are_refused() -> None:
 def test_settings_do_not_change(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path)
     with pytest.raises(ValidationError):
-        settings.port = 1  # type: ignore[misc]
+        settings.port = 1
