@@ -23,7 +23,7 @@ def serving(studio: Studio, settings: Settings) -> Iterator[str]:
 
     with listen("127.0.0.1", 0) as bound:
         server = Server(create_app(studio, settings), on_listening=heard)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         try:
             assert listening.wait(30)
