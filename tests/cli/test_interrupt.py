@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-ENTRY = "import sys; from imagegen.cli.app import main; sys.exit(main())"
+# A shell starts what runs in its background with Ctrl-C ignored, and children inherit that: as at a terminal.
+LISTEN = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+ENTRY = LISTEN + "from imagegen.cli.app import main; sys.exit(main())"
 
 
 def stop_while_generating(
