@@ -9,14 +9,10 @@ import yaml
 
 @dataclass(frozen=True)
 class AutoencoderPhase:
-    """seconds: wall time; crop: side of the training crops in latents (16 = whole picture).
-
-    levels: decoder levels that run; 5 is all of them.
-    """
+    """seconds: wall time; levels: decoder levels that run, 5 is all of them (the encoder always runs all)."""
 
     seconds: int
     batch: int
-    crop: int
     levels: int
     learning_rate: float
 
@@ -35,9 +31,7 @@ class TextPhase:
 class FlowPhase:
     """seconds: wall time; shift: sigma' = shift * s / (1 + (shift - 1) * s) of logit-normal sigmas.
 
-    guidance: scale trained into the velocity (1 = none).
-    ternary: block linears are quantised in the forward pass.
-    few_step: only the four sigmas of inference, to spend little compute where it is used.
+    ema_halflife: of the moving average, in samples.
     """
 
     seconds: int
@@ -45,9 +39,21 @@ class FlowPhase:
     learning_rate: float
     shift: float
     ema_halflife: int
+
+
+@dataclass(frozen=True)
+class DistilPhase:
+    """seconds: wall time; substeps: Euler steps of the teacher in each of the student's four.
+
+    guidance: scale of the teacher's classifier-free guidance (1 = none).
+    """
+
+    seconds: int
+    batch: int
+    learning_rate: float
+    ema_halflife: int
+    substeps: int
     guidance: float
-    ternary: bool
-    few_step: bool
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,13 @@ class Config:
     parquets: list[str]
     device: str
     coarse: AutoencoderPhase
+    middle: AutoencoderPhase
     decoder: AutoencoderPhase
     encoder: AutoencoderPhase
     text: TextPhase
     flow: FlowPhase
-    guided: FlowPhase
+    student: DistilPhase
+    ternary: DistilPhase
 
 
 def load_config(path: Path) -> Config:

@@ -13,21 +13,27 @@ import torch
 from diffusers import AutoencoderKLFlux2
 from tokenizers import Tokenizer
 
-from training.autoencoder import DecoderTrainer, LatentPictures, refit_output, train_decoder, train_encoder
+from training.autoencoder import DecoderTrainer, LatentPictures, train_decoder, train_encoder
 from training.captions import caption
 from training.config import Config, load_config
 from training.dataset import CaptionedLatents, Statistics
+from training.distil import train_distil
+from training.distractors import distract
 from training.export import export
 from training.flow import train_flow
 from training.networks import ConditionedTransformer, build_autoencoder
 from training.prepare import prepare
-from training.state import load_state, save_state
+from training.state import load_state
+from training.taef2 import load_decoder
 from training.ternary import make_ternary
 from training.text import train_text
 from training.tokenizer import train_tokenizer
 
-PHASES = ("prepare", "coarse", "decoder", "refit", "encoder", "text", "flow", "guided", "export")
+PHASES = ("prepare", "coarse", "middle", "decoder", "encoder", "text", "flow", "student", "ternary", "export")
 TOKENIZER_CAPTIONS = 60_000
+FEWER_LEVELS = {"middle": "coarse", "decoder": "middle"}
+# What each phase of the transformer starts from, and, after flow, imitates.
+TAUGHT_BY = {"flow": "text", "student": "flow", "ternary": "student"}
 LATENT_PIXELS = 128  # half the native size: the starter's f16 latents are FLUX.2's f8 latents of this
 
 
@@ -63,27 +69,25 @@ class Recipe:
         if phase == "prepare":
             parquets = [self.data / name for name in self.config.parquets]
             prepare(parquets, self.data / "weights" / "taef2_encoder.pth", self.latents, LATENT_PIXELS)
-        elif phase in ("coarse", "decoder", "refit", "encoder"):
+        elif phase in ("coarse", "middle", "decoder", "encoder"):
             self._train_autoencoder(phase)
         else:
             self._train_network(phase)
 
     def _train_autoencoder(self, half: str) -> None:
-        pictures = LatentPictures(self.data / self.config.parquets[0], self.latents, 2 * LATENT_PIXELS)
+        parquet, side = self.data / self.config.parquets[0], 2 * LATENT_PIXELS
+        pictures = LatentPictures(parquet, self.latents, self.work / "pictures.npy", side)
         autoencoder = build_autoencoder()
         state = self._state(half)
-        if half == "refit":
-            autoencoder.load_state_dict(self._average("decoder"), strict=False)
-            save_state(state, {"average": refit_output(autoencoder, pictures, self.config.seed)})
-            return
         settings = getattr(self.config, half)
         if half == "encoder":
             train_encoder(autoencoder, pictures, settings, state)
             return
         trainer = DecoderTrainer(autoencoder)
-        if half == "decoder":
-            trainer.load_state_dict(self._average("coarse"))
-        train_decoder(trainer, pictures, settings, state)
+        if half in FEWER_LEVELS:
+            trainer.load_state_dict(self._average(FEWER_LEVELS[half]))
+        teacher = load_decoder(self.data / "weights" / "taef2_decoder.pth")
+        train_decoder(trainer, teacher, pictures, settings, state)
 
     def _train_network(self, phase: str) -> None:
         dataset = CaptionedLatents(self.latents, "train")
@@ -92,19 +96,26 @@ class Recipe:
             network = ConditionedTransformer(self.tokenizer(dataset)).to(device)
             train_text(network, dataset, self.config.text, device, state)
             return
-        settings = {"flow": self.config.flow, "guided": self.config.guided}[phase]
-        network = self.network("text" if phase == "flow" else "flow").to(device)
+        before = TAUGHT_BY[phase]
+        network = self.network(before).to(device)
         network.text_encoder.requires_grad_(False)
-        if settings.ternary:
+        if phase == "flow":
+            train_flow(network, dataset, self.config.flow, device, state)
+            return
+        teacher = self.network(before).to(device).requires_grad_(False)
+        if phase == "ternary":
             make_ternary(network.transformer)
-        train_flow(network, dataset, settings, device, state)
+        settings = {"student": self.config.student, "ternary": self.config.ternary}[phase]
+        train_distil(network, teacher, dataset, settings, device, state)
 
     def tokenizer(self, dataset: CaptionedLatents | None = None) -> Tokenizer:
         """The tokenizer of this run; trained at the first call, which needs the data."""
         path = self.work / "tokenizer.json"
         if dataset is not None and not path.exists():
             rng = random.Random(self.config.seed)
-            texts = (caption(rng.choice(dataset.attributes), rng) for _ in range(TOKENIZER_CAPTIONS))
+            texts = (
+                distract(caption(rng.choice(dataset.attributes), rng), rng) for _ in range(TOKENIZER_CAPTIONS)
+            )
             train_tokenizer(texts, self.config.vocabulary_size).save(str(path))
         tokenizer: Tokenizer = Tokenizer.from_file(str(path))
         return tokenizer
@@ -117,12 +128,12 @@ class Recipe:
 
     def newest(self) -> str:
         """The furthest phase of the network that has a state."""
-        return next(phase for phase in ("guided", "flow") if self._state(phase).exists())
+        return next(phase for phase in ("ternary", "student", "flow") if self._state(phase).exists())
 
     def autoencoder(self) -> AutoencoderKLFlux2:
         """The autoencoder as far as its halves have got, with the statistics of the latents in its bn."""
         autoencoder = build_autoencoder()
-        for half in ("decoder", "refit", "encoder"):
+        for half in ("decoder", "encoder"):
             if self._state(half).exists():
                 autoencoder.load_state_dict(self._average(half), strict=False)
         statistics = self.statistics()

@@ -1,20 +1,28 @@
-"""Drawing latents with the training classes, four Euler steps, no guidance."""
+"""Drawing latents with the training classes: four Euler steps without guidance, or many with it."""
 
-from itertools import pairwise
+from collections.abc import Sequence
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention import sdpa_kernel
 
+from training.distil import walk
+from training.flow import ATTENTION
 from training.networks import SIGMAS, ConditionedTransformer
 
 
 @torch.no_grad()
-def draw(network: ConditionedTransformer, prompts: list[str], noise: torch.Tensor) -> torch.Tensor:
-    """Noise [B, 64, 128] -> normalised tokens of pictures [B, 64, 128]."""
-    tokens = noise
-    with torch.autocast(noise.device.type, dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-        embeds = network.embed(*(part.to(noise.device) for part in network.tokenize(prompts)))
-        for start, end in pairwise(SIGMAS):
-            sigma = torch.full((len(noise),), start, device=noise.device)
-            tokens = tokens + (end - start) * network.velocity(tokens, sigma, embeds).float()
-    return tokens
+def draw(
+    network: ConditionedTransformer,
+    prompts: list[str],
+    noise: torch.Tensor,
+    levels: Sequence[float] = SIGMAS,
+    guidance: float = 1.0,
+) -> torch.Tensor:
+    """Noise [B, 64, 128] -> normalised tokens of pictures [B, 64, 128]; levels: sigmas from 1 to 0."""
+    device = noise.device.type
+    with torch.autocast(device, dtype=torch.bfloat16), sdpa_kernel(ATTENTION):
+        embeds, empty = (
+            network.embed(*(part.to(noise.device) for part in network.tokenize(texts)))
+            for texts in (prompts, [""])
+        )
+        return walk(network, noise, embeds, levels, empty, guidance)

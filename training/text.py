@@ -56,7 +56,8 @@ def train_text(
         captions = [distract(text, rng) if rng.random() < DISTRACTED_CHANCE else text for text in captions]
         ids, mask = network.tokenize(captions, phase.text_length)
         ids, mask = ids.to(device), mask.to(device)
-        embeds = network.embed(ids, mask)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            embeds = network.embed(ids, mask).float()
         # From the last real token on: the template's tail has read the whole prompt.
         read = torch.arange(ids.shape[1], device=device) >= mask.sum(1, keepdim=True) - 4
         states = embeds[read]

@@ -15,3 +15,9 @@ def test_the_caption_stays_whole_and_something_is_added(text: str, seed: int) ->
     assert len(distracted) > len(text)
     assert "{" not in distracted
     assert "/" not in distracted
+
+
+def test_brands_and_whole_descriptions_occur() -> None:
+    texts = [distract("red shoe", random.Random(seed)) for seed in range(200)]
+    assert any(len(text.split()) > 15 for text in texts)
+    assert any(text.split(" red shoe")[0].istitle() for text in texts)
