@@ -1,7 +1,8 @@
 """Phase 2: the starter's own autoencoder learns to speak FLUX.2's latents at half resolution.
 
 The decoder learns taef2's latents of the 128x128 picture -> the 256x256 picture, the encoder the way back.
-The decoder is supervised at every level, first the small ones alone: they cost little and carry the colours.
+taef2's own decoder teaches it level by level: throw-away 1x1 heads of our levels predict its features at the
+same resolution. The small levels cost little and carry colours and shapes, so they are taught first.
 """
 
 import random
@@ -10,83 +11,150 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKLFlux2
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
 from training.config import AutoencoderPhase
 from training.optimize import optimize
 from training.prepare import read_shards
-from training.products import Product, read_products, square_on_white
+from training.products import read_products, square_on_white
+from training.taef2 import WIDTH, decoder_features
 
-SCALE = 16  # pixels a latent, on each side
-REFIT_BATCHES, REFIT_PIXELS = 12, 6000
+NOISE = 0.15  # of a latent's deviation, at most: what a transformer paints is not quite what an encoder says
+HINT_WEIGHT = 0.1  # beside the loss of the picture, once there is one
+AVERAGE_HALFLIFE = 2000  # samples
 
 
 class LatentPictures:
-    """Sharp photos beside their latents; pictures are decoded when drawn."""
+    """Training latents, the sharp photos of some of them beside them; photos are decoded once, to `pictures`.
 
-    def __init__(self, parquet: Path, cache: Path, side: int) -> None:
+    latents: float16 [N, 32, h, w] of every product; photos, uint8 [M, side, side, 3], belong to the first M.
+    """
+
+    def __init__(self, parquet: Path, cache: Path, pictures: Path, side: int) -> None:
         products = {product.identifier: product for product in read_products(parquet)}
-        self.side = side
-        self.pairs: list[tuple[Product, np.ndarray]] = []
+        sharp: list[tuple[str, NDArray[np.float16]]] = []
+        small: list[NDArray[np.float16]] = []
         for shard in read_shards(cache):
             for latents, record in zip(shard.latents, shard.records, strict=True):
-                if record["id"] in products and record["split"] == "train":
-                    self.pairs.append((products[record["id"]], latents))
+                if record["split"] != "train":
+                    continue
+                if record["id"] in products:
+                    sharp.append((record["id"], latents))
+                else:
+                    small.append(latents)
+        self.latents = np.stack([latents for _, latents in sharp] + small)
+        self.deviation = float(self.latents[::16].astype(np.float32).std())
+        if not pictures.exists():
+            draft = pictures.with_suffix(".partial")
+            shape = (len(sharp), side, side, 3)
+            written = np.lib.format.open_memmap(draft, mode="w+", dtype=np.uint8, shape=shape)
+            for row, (identifier, _) in enumerate(sharp):
+                picture = square_on_white(products[identifier].encoded, side)
+                if picture is None:
+                    raise ValueError(f"{identifier} has latents but no picture")
+                written[row] = picture
+            written.flush()
+            draft.replace(pictures)
+        self.photos = np.load(pictures, mmap_mode="r")
+        if self.photos.shape != (len(sharp), side, side, 3):
+            raise ValueError(
+                f"{pictures} holds {self.photos.shape[0]} photos, the latents {len(sharp)}: delete it"
+            )
 
-    def batch(self, size: int, crop: int, rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
-        """Latents [size, 32, crop, crop] and pictures [size, 3, 16 crop, 16 crop] in -1..1."""
-        latents, pictures = [], []
-        for product, latent in rng.choices(self.pairs, k=size):
-            picture = square_on_white(product.encoded, self.side)
-            if picture is None:
-                raise ValueError(f"{product.identifier} has latents but no picture")
-            top, left = (rng.randint(0, latent.shape[-1] - crop) for _ in "yx")
-            latents.append(torch.from_numpy(latent[:, top : top + crop, left : left + crop]).float())
-            window = picture[SCALE * top : SCALE * (top + crop), SCALE * left : SCALE * (left + crop)]
-            pictures.append(torch.from_numpy(window).permute(2, 0, 1).float() / 127.5 - 1)
-        return torch.stack(latents), torch.stack(pictures)
+    def draw_latents(self, size: int, rng: random.Random) -> torch.Tensor:
+        """float32 [size, 32, h, w], of any product."""
+        rows = [rng.randrange(len(self.latents)) for _ in range(size)]
+        return torch.from_numpy(self.latents[rows]).float()
+
+    def draw(self, size: int, rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents [size, 32, h, w] and photos [size, 3, side, side] in -1..1, both float32."""
+        rows = [rng.randrange(len(self.photos)) for _ in range(size)]
+        photos = torch.from_numpy(np.stack([self.photos[row] for row in rows]))
+        return torch.from_numpy(self.latents[rows]).float(), photos.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 class DecoderTrainer(nn.Module):
-    """The decoder with a to-RGB head on every level but the last; the heads are thrown away.
+    """The decoder with heads on the levels that have a teacher; the heads are thrown away.
 
-    Without them colour did not appear in 8,800 crops: the grey picture is a long plateau.
+    Without supervision of the small levels colour did not appear in 8,800 pictures: grey is a long plateau.
     """
 
     def __init__(self, autoencoder: AutoencoderKLFlux2) -> None:
         super().__init__()
         self.decoder, self.post_quant_conv = autoencoder.decoder, autoencoder.post_quant_conv
         widths = autoencoder.config["decoder_block_out_channels"][::-1]
-        heads = [nn.Conv2d(width, 3, 1) for width in widths[:-1]]
-        for head in heads:  # random heads shout: their gradients would take the whole clipping norm
+        # The last level has no upsampling, and the last but one leads to a resolution taef2 does not have.
+        self.heads = nn.ModuleList(nn.Conv2d(width, WIDTH, 1) for width in widths[:-2])
+        for head in self.heads:  # random heads shout: their gradients would take the whole clipping norm
             nn.init.zeros_(head.weight)
-        self.heads = nn.ModuleList(heads)
+        start_smooth(self.decoder)
 
-    def forward(self, latents: torch.Tensor, levels: int) -> list[torch.Tensor]:
-        """Latents [B, 32, h, w] -> pictures [B, 3, ...] of the first `levels` levels, and the last if all."""
+    def forward(self, latents: torch.Tensor, levels: int) -> tuple[list[torch.Tensor], torch.Tensor | None]:
+        """Latents [B, 32, h, w] -> what the heads say of the first `levels` levels, and the picture.
+
+        That is [B, 64, 2h, 2w] and so on; the picture, [B, 3, H, W], is None while levels are missing.
+        """
         hidden = self.decoder.mid_block(self.decoder.conv_in(self.post_quant_conv(latents)))
-        pictures = []
+        hints = []
         for level, block in enumerate(self.decoder.up_blocks[:levels]):
             hidden = block(hidden)
             if level < len(self.heads):
-                pictures.append(self.heads[level](hidden))
-        if levels == len(self.decoder.up_blocks):
-            hidden = self.decoder.conv_act(self.decoder.conv_norm_out(hidden))
-            pictures.append(self.decoder.conv_out(hidden))
-        return pictures
+                hints.append(self.heads[level](hidden))
+        if levels < len(self.decoder.up_blocks):
+            return hints, None
+        hidden = self.decoder.conv_act(self.decoder.conv_norm_out(hidden))
+        return hints, self.decoder.conv_out(hidden)
+
+
+def start_smooth(decoder: nn.Module) -> None:
+    """Let every residual branch start at zero and every upsampling as a bilinear one.
+
+    Nearest neighbours and a [1, 2, 1] / 4 stencil are bilinear interpolation; from random stencils a grid is
+    the first thing learnt and the last forgotten.
+    """
+    stencil = torch.tensor([0.25, 0.5, 0.25])
+    for name, module in decoder.named_modules():
+        if name.endswith("conv2"):
+            nn.init.zeros_(module.weight)
+            nn.init.zeros_(module.bias)
+        elif name.endswith("upsamplers.0.conv"):
+            nn.init.zeros_(module.bias)
+            with torch.no_grad():
+                module.weight.mul_(0.1)
+                module.weight.diagonal(dim1=0, dim2=1).add_((stencil[:, None] * stencil)[..., None])
 
 
 def train_decoder(
-    model: DecoderTrainer, data: LatentPictures, phase: AutoencoderPhase, state_path: Path
+    model: DecoderTrainer, teacher: nn.Module, data: LatentPictures, phase: AutoencoderPhase, state_path: Path
 ) -> None:
-    """Decoder and post_quant_conv, up to `phase.levels`; they end holding the average."""
+    """Decoder and post_quant_conv, up to `phase.levels`; they end holding the average.
+
+    Few levels learn from taef2 alone, of any latents; all of them learn from the photos too.
+    """
+    whole = phase.levels == len(model.decoder.up_blocks)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    taught = min(phase.levels, len(model.heads))
 
     def loss_of_batch(generator: torch.Generator, rng: random.Random) -> torch.Tensor:
-        latents, pictures = data.batch(phase.batch, phase.crop, rng)
+        if whole:
+            latents, photos = data.draw(phase.batch, rng)
+        else:
+            latents, photos = data.draw_latents(phase.batch, rng), None
+        latents = latents.contiguous(memory_format=torch.channels_last)
+        amount = NOISE * data.deviation * torch.rand(phase.batch, 1, 1, 1, generator=generator)
+        noisy = latents + amount * torch.randn(latents.shape, generator=generator)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            decoded = model(latents, phase.levels)
-        return sum((picture_loss(level.float(), pictures) for level in decoded), start=pictures.new_zeros(()))
+            with torch.no_grad():
+                features = decoder_features(teacher, latents, taught)
+            hints, decoded = model(noisy.contiguous(memory_format=torch.channels_last), phase.levels)
+        loss = sum(
+            (hint_loss(*pair) for pair in zip(hints, features, strict=True)), start=latents.new_zeros(())
+        )
+        if decoded is None or photos is None:
+            return loss
+        return picture_loss(decoded.float(), photos) + HINT_WEIGHT * loss
 
     optimize(
         model,
@@ -94,40 +162,30 @@ def train_decoder(
         seconds=phase.seconds,
         batch=phase.batch,
         learning_rate=phase.learning_rate,
-        ema_halflife=1000,
+        ema_halflife=AVERAGE_HALFLIFE,
         state_path=state_path,
+        muon=True,
     )
 
 
-@torch.no_grad()
-def refit_output(autoencoder: AutoencoderKLFlux2, data: LatentPictures, seed: int) -> dict[str, torch.Tensor]:
-    """Solve the decoder's last convolution by least squares on what reaches it; returns its two tensors.
+def hint_loss(said: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+    """Squared error of [B, C, h, w] features, in units of each channel's variance: 1 is bad."""
+    features = features.float()
+    deviation = features.std(dim=(0, 2, 3), keepdim=True) + 1e-2
+    return ((said.float() - features) / deviation).square().mean()
 
-    A decoder stopped early is pale, as grey is the safe L1 guess: mean chroma 0.026 where photos have 0.043.
-    The refit brings it to 0.047 and lowers the squared error by 6 %.
-    """
-    decoder, last = autoencoder.decoder, autoencoder.decoder.conv_out
-    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
-    inputs = last.weight[0].numel()
-    gram = torch.zeros(inputs + 1, inputs + 1, dtype=torch.float64)
-    moment = torch.zeros(inputs + 1, 3, dtype=torch.float64)
-    for _ in range(REFIT_BATCHES):
-        latents, pictures = data.batch(4, data.side // SCALE, rng)
-        hidden = decoder.mid_block(decoder.conv_in(autoencoder.post_quant_conv(latents)))
-        for block in decoder.up_blocks:
-            hidden = block(hidden)
-        hidden = decoder.conv_act(decoder.conv_norm_out(hidden))
-        chosen = torch.randperm(pictures[0, 0].numel(), generator=generator)[:REFIT_PIXELS]
-        windows = functional.unfold(hidden, 3, padding=1)[:, :, chosen].transpose(1, 2).flatten(0, 1)
-        rows = functional.pad(windows, (0, 1), value=1.0).double()
-        gram += rows.T @ rows
-        moment += rows.T @ pictures.flatten(2)[:, :, chosen].transpose(1, 2).flatten(0, 1).double()
-    ridge = 1e-3 * gram.diagonal().mean() * torch.eye(inputs + 1, dtype=torch.float64)
-    solved = torch.linalg.solve(gram + ridge, moment).float()
-    return {
-        "decoder.conv_out.weight": solved[:-1].T.reshape(last.weight.shape).contiguous(),
-        "decoder.conv_out.bias": solved[-1].clone(),
-    }
+
+def picture_loss(decoded: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
+    """L1 of [B, 3, H, W] pictures in -1..1, whole and halved twice, of their edges and colour differences."""
+    difference = decoded - photos
+    right, down = difference.diff(dim=3), difference.diff(dim=2)
+    halved = functional.avg_pool2d(difference, 2)
+    quartered = functional.avg_pool2d(halved, 2)
+    chroma = halved[:, [0, 2]] - halved[:, [1]]
+    sizes = sum(
+        (part.abs().mean() for part in (difference, halved, quartered, chroma)), decoded.new_zeros(())
+    )
+    return sizes + right.abs().mean() + down.abs().mean()
 
 
 def train_encoder(
@@ -135,11 +193,14 @@ def train_encoder(
 ) -> None:
     """Encoder and quant_conv, regressing the mean on taef2's latents; the variance head is held small."""
     model = nn.ModuleDict({"encoder": autoencoder.encoder, "quant_conv": autoencoder.quant_conv})
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss_of_batch(generator: torch.Generator, rng: random.Random) -> torch.Tensor:
-        latents, pictures = data.batch(phase.batch, phase.crop, rng)
+        latents, photos = data.draw(phase.batch, rng)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            moments = model["quant_conv"](model["encoder"](pictures))
+            moments = model["quant_conv"](
+                model["encoder"](photos.contiguous(memory_format=torch.channels_last))
+            )
         mean, log_variance = moments.float().chunk(2, dim=1)
         return functional.l1_loss(mean, latents) + 0.01 * functional.mse_loss(
             log_variance, torch.full_like(log_variance, -8.0)
@@ -151,15 +212,7 @@ def train_encoder(
         seconds=phase.seconds,
         batch=phase.batch,
         learning_rate=phase.learning_rate,
-        ema_halflife=1000,
+        ema_halflife=AVERAGE_HALFLIFE,
         state_path=state_path,
+        muon=True,
     )
-
-
-def picture_loss(decoded: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
-    """L1 of a picture and of its edges, with colour differences again; the target is shrunk to fit."""
-    factor = pictures.shape[-1] // decoded.shape[-1]
-    difference = decoded - (functional.avg_pool2d(pictures, factor) if factor > 1 else pictures)
-    coarse = functional.interpolate(functional.avg_pool2d(difference, 2), scale_factor=2, mode="nearest")
-    chroma = difference[:, [0, 2]] - difference[:, [1]]
-    return difference.abs().mean() + (difference - coarse).abs().mean() + 2 * chroma.abs().mean()

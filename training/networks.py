@@ -72,9 +72,9 @@ def build_autoencoder() -> AutoencoderKLFlux2:
     return AutoencoderKLFlux2(
         down_block_types=("DownEncoderBlock2D",) * 5,
         up_block_types=("UpDecoderBlock2D",) * 5,
-        block_out_channels=(16, 24, 40, 64, 64),
-        decoder_block_out_channels=(16, 32, 64, 96, 128),
-        layers_per_block=1,
+        block_out_channels=(16, 32, 64, 64, 64),
+        decoder_block_out_channels=(16, 32, 64, 64, 64),
+        layers_per_block=2,
         norm_num_groups=8,
         latent_channels=LATENT_CHANNELS,
         sample_size=256,

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from training.muon import Muon
 from training.state import Average, load_state, save_state
 
 log = logging.getLogger(__name__)
@@ -27,12 +28,17 @@ def optimize(
     learning_rate: float,
     ema_halflife: int,
     state_path: Path,
+    muon: bool = False,
 ) -> None:
-    """AdamW, warm-up, linear end. Resumes from `state_path`; `network` ends holding the average."""
+    """AdamW (or Muon), warm-up, linear end. Resumes from `state_path`; `network` ends holding the average."""
     parameters = dict(network.named_parameters())
-    optimizer = torch.optim.AdamW(
-        parameters.values(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
-    )
+    optimizer: torch.optim.Optimizer
+    if muon:
+        optimizer = Muon(parameters.values(), lr=learning_rate)
+    else:
+        optimizer = torch.optim.AdamW(
+            parameters.values(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
+        )
     average = Average(parameters, ema_halflife)
     elapsed, steps, smooth = 0.0, 0, 0.0
     state = load_state(state_path)

@@ -67,6 +67,22 @@ def load_decoder(path: Path) -> nn.Module:
     return _load(_decoder(), path)
 
 
+def decoder_features(decoder: nn.Module, latents: torch.Tensor, levels: int) -> list[torch.Tensor]:
+    """What `load_decoder`'s network holds after each of its first `levels` (up to 3) upsamplings.
+
+    Latents [B, 32, h, w] -> features [B, 64, 2h, 2w], [B, 64, 4h, 4w], ...; it runs no further than needed.
+    """
+    features: list[torch.Tensor] = []
+    hidden, layers = latents, iter(decoder.children())
+    while len(features) < levels:
+        layer = next(layers)
+        hidden = layer(hidden)
+        if isinstance(layer, nn.Upsample):
+            hidden = next(layers)(hidden)
+            features.append(hidden)
+    return features
+
+
 def _load(module: nn.Module, path: Path) -> nn.Module:
     module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return module.float().eval().requires_grad_(False)
