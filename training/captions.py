@@ -62,6 +62,28 @@ def caption(attributes: Attributes, rng: random.Random) -> str:
     return _in_case(text, rng.choices(list(CASES), weights=list(CASES.values()))[0])
 
 
+def plain_caption(attributes: Attributes, language: str) -> str:
+    """The one plainest caption of a product in "en", "pt" or "es": no frame, no synonyms, nothing at random.
+
+    Raises KeyError where `language` has no word for the item.
+    """
+    item, qualities = (
+        attributes["item"],
+        (MATERIALS.get(attributes["material"]), PATTERNS.get(attributes["pattern"])),
+    )
+    column = list(LANGUAGE_WEIGHTS).index(language)
+    gender, colours = GENDERS.get(attributes["gender"]), COLOURS.get(attributes["colour"])
+    colour = colours[column][0] if colours else ""
+    described = [quality[column] for quality in qualities if quality and quality[column] not in colour]
+    if language == "en":
+        words = [gender[0] if gender else "", colour, *reversed(described), ENGLISH_ITEMS[item][0][0]]
+    else:
+        noun, number = (PORTUGUESE_ITEMS if language == "pt" else SPANISH_ITEMS)[item][0]
+        who = gender[2 if language == "pt" else 3][0] if gender else ""
+        words = [noun, *described, _agree(colour, number), _agree(who, number)]
+    return " ".join(word for word in words if word)
+
+
 def _in_case(text: str, case: str) -> str:
     if case == "sentence":
         return text[0].upper() + text[1:]

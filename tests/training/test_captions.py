@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training import captions, vocabulary
-from training.captions import caption
+from training.captions import caption, plain_caption
 
 WORD = re.compile(r"[^\W\d_]+")
 
@@ -98,3 +98,10 @@ def test_real_rows_give_no_word_that_only_a_title_has(shared_data: Path, name: s
 
 def captions_columns() -> list[str]:
     return ["item", "colour", "material", "pattern", "gender", "usage", "width"]
+
+
+def test_the_plain_caption_says_all_attributes_in_each_language() -> None:
+    row = {"item": "handbag", "colour": "black", "material": "leather", "pattern": "", "gender": "women"}
+    assert plain_caption(row, "en") == "women's black leather handbag"
+    assert plain_caption(row, "pt") == "bolsa de couro preta feminina"
+    assert plain_caption(row, "es") == "bolso de cuero negro de mujer"
