@@ -1,19 +1,46 @@
 """Quantised matrix product: the CPU path against the specification, the specification against float64."""
 
+import functools
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from imagegen_kernels import matmul
-from imagegen_kernels.formats import PackedWeight, dequantize, quantize_int8, quantize_ternary
+from imagegen_kernels.formats import (
+    PackedWeight,
+    dequantize,
+    quantize_binary,
+    quantize_int4,
+    quantize_int8,
+    quantize_ternary,
+)
 from imagegen_kernels.matmul import cpu, reference
 from imagegen_kernels.quantize.reference import quantize
 
-KINDS = ["ternary-128", "ternary-row", "int8-128", "int8-row"]
+QUANTIZE: dict[str, Callable[[Tensor, int], PackedWeight]] = {
+    "binary": quantize_binary,
+    "ternary": quantize_ternary,
+    "int4": quantize_int4,
+    "int4_zero_points": functools.partial(quantize_int4, zero_points=True),
+    "int8": quantize_int8,
+}
+KINDS = [
+    "binary-128",
+    "binary-row",
+    "ternary-128",
+    "ternary-row",
+    "int4-32",
+    "int4-row",
+    "int4_zero_points-128",
+    "int8-128",
+    "int8-row",
+]
 
 
 def weight_of(kind: str, n: int, k: int, seed: int = 0) -> PackedWeight:
@@ -22,8 +49,8 @@ def weight_of(kind: str, n: int, k: int, seed: int = 0) -> PackedWeight:
     dense = torch.randn(n, k, generator=generator)
     dense *= torch.rand(n, 1, generator=generator) + 0.1
     dense *= (torch.rand(n, (k + 127) // 128, generator=generator) + 0.5).repeat_interleave(128, 1)[:, :k]
-    quantize_weight = quantize_ternary if kind.startswith("ternary") else quantize_int8
-    return quantize_weight(dense, k if kind.endswith("row") else 128)
+    format, _, group_size = kind.partition("-")
+    return QUANTIZE[format](dense, k if group_size == "row" else int(group_size))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,93 @@
+"""A packed weight, and its way back to floating point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from imagegen_kernels.formats.bits import unpack_binary, unpack_int4, unpack_ternary
+from imagegen_kernels.formats.layout import BITS, Format, check_layout
+
+_UNPACK = {"binary": unpack_binary, "ternary": unpack_ternary, "int4": unpack_int4}
+
+
+@dataclass(frozen=True, eq=False)
+class PackedWeight:
+    """A quantised weight of `shape` (N, K). The tensors are not copied and must not be changed afterwards.
+
+    packed       int8 [N, K] for "int8", for the others uint8 [N, K * bits / 8] (bits.py)
+    scales       float16 [N, K/group_size], finite and not negative
+    group_size   columns that share a scale: a divisor of K and a multiple of the format's unit
+    zero_points  "int4" only, int8 [N, K/group_size] in -8..7 or None: what a stored code of the group is
+                 counted from
+
+    Keep the object as long as the layer lives: ops store what they prepared from it in `prepared`.
+    Raises ValueError, naming the shapes, when the parts do not fit together.
+    """
+
+    packed: Tensor
+    scales: Tensor
+    format: Format
+    shape: tuple[int, int]
+    group_size: int
+    zero_points: Tensor | None = None
+    prepared: dict[str, object] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rows, columns = self.shape
+        check_layout(self.format, rows, columns, self.group_size)
+        width, groups = columns * BITS[self.format] // 8, columns // self.group_size
+        dtype = torch.int8 if self.format == "int8" else torch.uint8
+        if self.packed.dtype != dtype or tuple(self.packed.shape) != (rows, width):
+            raise ValueError(
+                f"packed {self.format} weight of shape {self.shape} needs {dtype} [{rows}, {width}],"
+                f" not {self.packed.dtype} {list(self.packed.shape)}"
+            )
+        self._check_per_group("scales", self.scales, torch.float16, groups)
+        if not self.scales.is_meta and not bool((self.scales.isfinite() & (self.scales >= 0)).all()):
+            raise ValueError(
+                f"scales of a {self.format} weight of shape {self.shape} must be finite and not negative"
+            )
+        if self.zero_points is None:
+            return
+        if self.format != "int4":
+            raise ValueError(f"a {self.format} weight of shape {self.shape} has no zero points")
+        self._check_per_group("zero points", self.zero_points, torch.int8, groups)
+        if not self.zero_points.is_meta and bool(((self.zero_points < -8) | (self.zero_points > 7)).any()):
+            raise ValueError(f"zero points of an int4 weight of shape {self.shape} must be -8..7")
+
+    def _check_per_group(self, what: str, tensor: Tensor, dtype: torch.dtype, groups: int) -> None:
+        expected = (self.shape[0], groups)
+        if tensor.dtype != dtype or tuple(tensor.shape) != expected:
+            raise ValueError(
+                f"{what} of a {self.format} weight of shape {self.shape}, group size {self.group_size}, need"
+                f" {dtype} {list(expected)}, not {tensor.dtype} {list(tensor.shape)}"
+            )
+        if self.packed.device != tensor.device:
+            raise ValueError(f"packed weight is on {self.packed.device}, its {what} on {tensor.device}")
+
+    @property
+    def codes(self) -> Tensor:
+        """What the scales multiply, int8 [N, K]: the codes, less their group's zero point where there is one
+        (then -15..15). Raises ValueError where a ternary slot holds 10."""
+        if self.format == "int8":
+            return self.packed
+        codes = _UNPACK[self.format](self.packed)
+        if self.zero_points is None:
+            return codes
+        groups = codes.view(self.shape[0], -1, self.group_size)
+        return (groups - self.zero_points.unsqueeze(-1)).view(self.shape)
+
+
+def dequantize(weight: PackedWeight, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The weight as floating point [N, K]: codes * scale, computed in float32 (float64 for float64).
+
+    Exact in float32 and float64. In float16 and bfloat16 it is rounded once, which leaves a binary or ternary
+    weight exact in float16.
+    """
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    rows, columns = weight.shape
+    codes = weight.codes.view(rows, -1, weight.group_size)
+    return (codes.to(wide) * weight.scales.to(wide).unsqueeze(-1)).view(rows, columns).to(dtype)
