@@ -16,9 +16,11 @@ from imagegen.store.files import write_atomically
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from imagegen_postprocess import FinishReport
+    from imagegen_postprocess import FinishReport, Preset, Recipe
 
 Format = Literal["png", "jpeg", "webp"]
+LEAST_QUALITY = 50
+"""Below it fewer pixels look better than the same pixels in as many bytes; no preset goes there."""
 FORMATS: tuple[Format, ...] = ("png", "jpeg", "webp")
 _SUFFIXES: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
@@ -51,6 +53,7 @@ class Artifact:
                 finished
     timings     seconds by phase: "queue", "load" (of the model, when it was not there yet), "prompt",
                 "denoise", "decode", "finish"
+    recipe      how it was finished, canvas included; None when nothing was finished
     report      what each finishing step did; None when nothing was finished
     warnings    what could not be honoured in full, in words for the one who asked
     """
@@ -59,6 +62,7 @@ class Artifact:
     provenance: Provenance
     request: ImageRequest | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    recipe: Recipe | None = None
     report: FinishReport | None = None
     warnings: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -68,23 +72,43 @@ class Artifact:
         """Seconds of work on this picture: neither waiting in the queue nor loading the model."""
         return sum(seconds for phase, seconds in self.timings.items() if phase not in ("queue", "load"))
 
-    def encode(self, format: Format = "png", *, quality: int = 90) -> bytes:
-        """The picture as a file with an sRGB profile.
+    @property
+    def preset(self) -> Preset | None:
+        """The marketplace that the picture was finished for."""
+        from imagegen_postprocess import load_preset
 
-        quality 1..100 for jpeg and webp. Raises InvalidRequest (transparent JPEG).
+        return None if self.recipe is None or self.recipe.preset is None else load_preset(self.recipe.preset)
+
+    def encode(self, format: Format | None = None, *, quality: int = 90) -> bytes:
+        """The picture as a file with an sRGB profile; the format is the preset's or png unless given.
+
+        quality 1..100 for jpeg and webp; what a preset's marketplace limits in bytes gets the highest quality
+        up to this one that fits. Raises InvalidRequest: a transparent JPEG, a format that the marketplace
+        does not take, a file that cannot be made small enough.
         """
-        from imagegen_postprocess import FinishingError, encode
+        from imagegen_postprocess import FinishingError, encode, encode_within
 
+        preset = self.preset
         try:
-            return encode(self.picture, format, quality=quality)
+            if preset is None:
+                return encode(self.picture, format or "png", quality)
+            chosen = format or preset.format_for("transparent" if self.picture.mode == "RGBA" else "white")
+            if chosen not in preset.formats:
+                raise InvalidRequest(
+                    f"{preset.name} does not take {chosen}",
+                    field="format",
+                    hint=f"take {' or '.join(preset.formats)}",
+                )
+            least = preset.min_quality or LEAST_QUALITY
+            return encode_within(self.picture, chosen, preset.max_bytes, max(quality, least), least)
         except FinishingError as error:
             raise InvalidRequest(error.message, field=error.field or "format", hint=error.hint) from error
 
     def save(self, path: str | Path, format: Format | None = None) -> Path:
         """Writes the picture to `path` in one move (never half a file) and returns it.
 
-        The format is the suffix's (.png, .jpg, .jpeg, .webp) unless given. Raises InvalidRequest,
-        OutputNotWritable.
+        The format is the suffix's (.png, .jpg, .jpeg, .webp) unless given. Raises OutputNotWritable, and
+        InvalidRequest as `encode` does.
         """
         path = Path(path)
         write_atomically(path, self.encode(format or format_of(path)))
@@ -99,6 +123,7 @@ class Artifact:
             "request": None if self.request is None else {**asdict(self.request), "recipe": self._recipe()},
             "provenance": asdict(self.provenance),
             "timings": {phase: round(seconds, 4) for phase, seconds in self.timings.items()},
+            "recipe": None if self.recipe is None else self.recipe.to_dict(),
             "report": None if self.report is None else self.report.to_dict(),
             "warnings": list(self.warnings),
         }

@@ -78,11 +78,13 @@ class Studio:
         from imagegen_postprocess import Recipe
 
         started = time.perf_counter()
-        finished = _finished(picture, recipe if recipe is not None else Recipe())
+        chosen = recipe if recipe is not None else Recipe()
+        finished = _finished(picture, chosen)
         return Artifact(
             picture=finished.picture,
             provenance=Provenance(RETOUCHED),
             timings={"finish": time.perf_counter() - started},
+            recipe=chosen,
             report=finished.report,
         )
 
@@ -143,11 +145,12 @@ def _artifact(generation: Generation) -> Artifact:
     from PIL import Image
 
     plan, timings = generation.plan, dict(generation.timings)
-    request, report = plan.request, None
+    request, recipe, report = plan.request, plan.request.recipe, None
     picture = Image.fromarray(generation.pixels)
-    if request.recipe is not None:
+    if recipe is not None:
         started = time.perf_counter()
-        finished = _finished(picture, replace(request.recipe, width=request.width, height=request.height))
+        recipe = replace(recipe, width=request.width, height=request.height)
+        finished = _finished(picture, recipe)
         picture, report = finished.picture, finished.report
         timings["finish"] = time.perf_counter() - started
     return Artifact(
@@ -155,6 +158,7 @@ def _artifact(generation: Generation) -> Artifact:
         request=request,
         provenance=Provenance(GENERATED, plan.card.name, plan.card.revision, plan.width, plan.height),
         timings=timings,
+        recipe=recipe,
         report=report,
         warnings=generation.warnings,
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imagegen.errors import InvalidRequest
 from imagegen.request import ImageRequest, parse_size
+from imagegen_postprocess import FinishingError, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,11 @@ class Product:
         """What the picture is made from."""
         return self.prompt or self.description
 
-    def request(self, model: str) -> ImageRequest:
-        """The picture this row asks for.
+    def request(self, model: str, recipe: Recipe | None = None) -> ImageRequest:
+        """The picture this row asks for, finished by `recipe` (the default one unless given).
 
-        A row without a seed gets one from its id and text, so the same catalogue gives the same pictures.
-        Raises InvalidRequest naming the column.
+        The row's own size goes before the recipe's. A row without a seed gets one from its id and text, so
+        the same catalogue gives the same pictures. Raises InvalidRequest naming the column.
         """
         if self.fault:
             raise InvalidRequest(self.fault, field="row")
@@ -43,7 +44,12 @@ class Product:
         if not self.text:
             raise InvalidRequest("is empty", field="description")
         width, height = (parse_size(self.size) if self.size else None) or (None, None)
-        return ImageRequest(self.text, model=model, width=width, height=height, seed=self._seed())
+        recipe = recipe if recipe is not None else Recipe()
+        try:
+            recipe = recipe if width is None else replace(recipe, width=width, height=height)
+        except FinishingError as error:
+            raise InvalidRequest(error.message, field="size", hint=error.hint) from error
+        return ImageRequest(self.text, model, width, height, seed=self._seed(), recipe=recipe)
 
     def _seed(self) -> int:
         if not self.seed:

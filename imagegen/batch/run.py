@@ -36,6 +36,7 @@ from imagegen.errors import (
     OutputNotWritable,
 )
 from imagegen.weights.catalog import ModelCard, find_model
+from imagegen_postprocess import Recipe, load_preset
 
 if TYPE_CHECKING:
     from imagegen.jobs.jobs import Jobs
@@ -64,13 +65,15 @@ def run_batch(
     studio: Studio,
     *,
     limit: int | None = None,
+    recipe: Recipe | None = None,
     stop: Event | None = None,
     on_start: Callable[[int], None] = lambda total: None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> BatchReport:
     """Makes a picture for each row of `csv` into `out`, with manifest.csv and gallery.html beside them.
 
-    `limit` takes only the first rows. Once another thread sets `stop` no further row is started, the running
+    `limit` takes only the first rows; `recipe` finishes the pictures, and names their files where it has a
+    preset. Once another thread sets `stop` no further row is started, the running
     ones are cancelled and Cancelled is raised; closing the studio then spares the wait for them. `on_start`
     hears how many rows there are, `on_outcome` what became of each, in the order of the file.
 
@@ -98,7 +101,7 @@ def run_batch(
         Gallery(csv.name) as gallery,
     ):
         on_start(total)
-        rows = _Rows(jobs, studio, card, out, stop or Event())
+        rows = _Rows(jobs, studio, card, out, recipe if recipe is not None else Recipe(), stop or Event())
         try:
             for outcome in rows.run(islice(table.products(), limit)):
                 manifest.add(outcome)
@@ -125,8 +128,12 @@ class _Underway:
 class _Rows:
     """Takes products through the jobs, two engine batches ahead of the one that is waited for."""
 
-    def __init__(self, jobs: Jobs, studio: Studio, card: ModelCard, out: Path, stop: Event) -> None:
+    def __init__(
+        self, jobs: Jobs, studio: Studio, card: ModelCard, out: Path, recipe: Recipe, stop: Event
+    ) -> None:
         self._stop = stop
+        self._recipe = recipe
+        self._preset = None if recipe.preset is None else load_preset(recipe.preset)
         self._jobs = jobs
         self._model = studio.settings.model
         self._card = card
@@ -148,12 +155,17 @@ class _Rows:
         self._check_stop()
         outcome = Outcome(product.row, product.id, product.description, product.text, None, FAILED)
         try:
-            request = product.request(self._model)
+            request = product.request(self._model, self._recipe)
             if (row := self._row_of.setdefault(product.id, product.row)) != product.row:
                 raise InvalidRequest(f"{product.id!r} is already row {row}", field="id")
         except InvalidRequest as error:
             return _Underway(replace(outcome, error=str(error)))
-        file = self._names.take(product.id, ".png")
+        stem, suffix = product.id, ".png"
+        if self._preset is not None:
+            stem, suffix = self._preset.file_name(
+                product.id, self._preset.format_for(self._recipe.background)
+            )
+        file = self._names.take(stem, suffix)
         job = self._job_id(request, file)
         self._jobs.submit(job, request, self._out / file)
         return _Underway(replace(outcome, seed=request.seed, file=file), job)

@@ -18,6 +18,7 @@ from imagegen.cli.finish import finish
 from imagegen.cli.generate import generate
 from imagegen.cli.json_line import print_json
 from imagegen.cli.models import models
+from imagegen.cli.presets import presets
 from imagegen.cli.serve import serve
 from imagegen.errors import Cancelled, ImagegenError, InvalidRequest
 
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (generate, batch, finish, serve, doctor):
+for _command in (generate, batch, finish, presets, serve, doctor):
     app.command()(_command)
 app.add_typer(models, name="models")
 

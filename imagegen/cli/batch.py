@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imagegen.cli.finishing import Preset, recipe
 from imagegen.cli.json_line import Json, print_json
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def batch(
         Path, typer.Option(help="Folder for pictures, manifest.csv and gallery.html, made when missing.")
     ],
     limit: Annotated[int | None, typer.Option(help="Only the first rows.", show_default="all")] = None,
+    preset: Preset = None,
     json: Json = False,
 ) -> None:
     """Make a picture for each product of a CSV file.
@@ -43,6 +45,7 @@ def batch(
     from imagegen.settings import load_settings
     from imagegen.studio import Studio
 
+    chosen = recipe(preset=preset)
     total = 0
     shown: list[Outcome] = []
     with bar("Loading") as progress, Studio(load_settings()) as studio:
@@ -61,7 +64,15 @@ def batch(
         with ThreadPoolExecutor(1, thread_name_prefix="imagegen-batch") as worker:
             stop = Event()
             running = worker.submit(
-                run_batch, csv, out, studio, limit=limit, stop=stop, on_start=on_start, on_outcome=on_outcome
+                run_batch,
+                csv,
+                out,
+                studio,
+                limit=limit,
+                recipe=chosen,
+                stop=stop,
+                on_start=on_start,
+                on_outcome=on_outcome,
             )
             try:
                 report = running.result()

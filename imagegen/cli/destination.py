@@ -7,16 +7,24 @@ from pathlib import Path
 
 from imagegen.artifact import format_of
 from imagegen.errors import InvalidRequest, OutputNotWritable
+from imagegen_postprocess import Recipe, load_preset
 
 
-def destinations(output: Path, n: int, *, transparent: bool) -> list[Path]:
+def destinations(output: Path, n: int, *, recipe: Recipe | None = None) -> list[Path]:
     """`output` itself, or for n > 1 numbered: bag.png becomes bag-1.png, bag-2.png, ...
 
-    Raises InvalidRequest for a suffix we do not write or one that cannot hold transparency, OutputNotWritable
-    when a file cannot be put there.
+    Raises InvalidRequest for a suffix we do not write, one that cannot hold what the recipe makes or one that
+    its marketplace does not take; OutputNotWritable when a file cannot be put there.
     """
-    if format_of(output) == "jpeg" and transparent:
+    format = format_of(output)
+    if recipe is not None and recipe.background == "transparent" and format == "jpeg":
         raise InvalidRequest("JPEG has no transparency", field="output", hint="end the name in .png or .webp")
+    if recipe is not None and recipe.preset is not None:
+        formats = load_preset(recipe.preset).formats
+        if format not in formats:
+            raise InvalidRequest(
+                f"{recipe.preset} does not take {format}", field="output", hint=f"take {' or '.join(formats)}"
+            )
     files = [output] if n == 1 else [output.with_stem(f"{output.stem}-{i}") for i in range(1, n + 1)]
     for file in files:
         require_writable(file)

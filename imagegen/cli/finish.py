@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imagegen.cli.finishing import Background, Size, recipe
+from imagegen.cli.finishing import Background, Preset, Size, recipe
 from imagegen.cli.json_line import Json, print_json
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from imagegen_postprocess import Recipe
+
 
 def finish(
     files: Annotated[list[Path], typer.Argument(help="Photos of products on plain backgrounds.")],
-    out: Annotated[Path, typer.Option(help="Folder for the finished pictures (PNG), made when missing.")],
+    out: Annotated[Path, typer.Option(help="Folder for the finished pictures, made when missing.")],
+    preset: Preset = None,
     background: Background = None,
     size: Size = None,
     json: Json = False,
 ) -> None:
-    """Finish photos: cut out, balance colours, centre on a clean canvas.
+    """Finish photos: cut out, balance colours, centre on a clean canvas. PNG, or what the preset asks for.
 
     A photo that cannot be used does not stop the others; exit code 11 says that there was one.
     """
@@ -34,7 +37,7 @@ def finish(
     from imagegen.settings import load_settings
     from imagegen.studio import Studio
 
-    chosen = recipe(background, parse_size(size) if size is not None else None)
+    chosen = recipe(background, parse_size(size) if size is not None else None, preset)
     require_writable(out / "picture.png")
     names = FileNames()
     made: list[dict[str, Any]] = []
@@ -43,7 +46,7 @@ def finish(
         for done, file in enumerate(files, start=1):
             try:
                 artifact = studio.finish(_open(file), chosen)
-                target = artifact.save(out / names.take(file.stem, ".png"))
+                target = artifact.save(out / names.take(*_name(file.stem, chosen)))
             except ImagegenError as error:
                 failures.append((file, error))
             else:
@@ -65,6 +68,16 @@ def finish(
         typer.echo(as_text(failure), err=True)
     if failures:
         raise incomplete
+
+
+def _name(stem: str, recipe: Recipe) -> tuple[str, str]:
+    """Stem and suffix of the finished picture of a photo called `stem`."""
+    from imagegen_postprocess import load_preset
+
+    if recipe.preset is None:
+        return stem, ".png"
+    preset = load_preset(recipe.preset)
+    return preset.file_name(stem, preset.format_for(recipe.background))
 
 
 def _open(file: Path) -> Image:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from imagegen.cli.finishing import Background, Size, recipe
+from imagegen.cli.finishing import Background, Preset, Size, recipe
 from imagegen.cli.json_line import Json, print_json
 
 
@@ -35,6 +35,7 @@ def generate(
     no_finish: Annotated[
         bool, typer.Option("--no-finish", help="Keep the model's pixels: no cut-out, colour or canvas.")
     ] = False,
+    preset: Preset = None,
     background: Background = None,
     json: Json = False,
 ) -> None:
@@ -47,9 +48,12 @@ def generate(
     from imagegen.settings import load_settings
     from imagegen.weights.catalog import find_model
 
-    if no_finish and background is not None:
-        raise InvalidRequest("is part of finishing", field="background", hint="leave out --no-finish")
-    width, height = (parse_size(size) if size is not None else None) or (None, None)
+    for option, value in (("background", background), ("preset", preset)):
+        if no_finish and value is not None:
+            raise InvalidRequest("is part of finishing", field=option, hint="leave out --no-finish")
+    canvas = parse_size(size) if size is not None else None
+    width, height = canvas or (None, None)
+    chosen = None if no_finish else recipe(background, canvas, preset)
     settings = load_settings(model=model)
     requests = ImageRequest(
         prompt,
@@ -58,10 +62,10 @@ def generate(
         height=height,
         steps=steps,
         seed=seed,
-        recipe=None if no_finish else recipe(background),
+        recipe=chosen,
     ).variants(n)
     card = find_model(settings.model, settings.models_dir)
-    files = destinations(output, n, transparent=background == "transparent")
+    files = destinations(output, n, recipe=chosen)
 
     from imagegen.studio import Studio
 

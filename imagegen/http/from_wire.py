@@ -5,12 +5,15 @@ be honoured is refused here, by the name of its field, before anything is queued
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import cast
 
+from imagegen.artifact import Format
 from imagegen.errors import InvalidRequest
 from imagegen.http.schemas.images import ImageGeneration
 from imagegen.request import MAX_STEPS, ImageRequest, parse_size
 from imagegen.weights.catalog import ModelCard
-from imagegen_postprocess import FinishingError, Recipe
+from imagegen_postprocess import FinishingError, Recipe, load_preset
 
 JPEG_WEBP_QUALITY = 90
 
@@ -20,9 +23,9 @@ _HALVES = {"low": 1, "medium": 2, "standard": 2, "high": 4, "hd": 4, "xhigh": 6,
 
 def read(body: ImageGeneration, card: ModelCard, queue_size: int) -> list[ImageRequest]:
     """The `n` requests of a body, for the model that it named. Raises InvalidRequest naming the field."""
-    _check_combinations(body, queue_size)
     recipe = _recipe(body)
-    if recipe is not None and recipe.background == "transparent" and body.output_format == "jpeg":
+    _check_combinations(body, output_format(body, recipe), queue_size)
+    if recipe is not None and recipe.background == "transparent" and output_format(body, recipe) == "jpeg":
         raise InvalidRequest("jpeg cannot be transparent", field="output_format", hint="use png or webp")
     width, height = parse_size(body.size) or (None, None)
     request = ImageRequest(
@@ -31,16 +34,36 @@ def read(body: ImageGeneration, card: ModelCard, queue_size: int) -> list[ImageR
     return request.variants(body.n)
 
 
+def output_format(body: ImageGeneration, recipe: Recipe | None) -> Format:
+    """The format of the files: the preset's unless the body names one. Raises InvalidRequest for a format
+    that its marketplace does not take."""
+    if recipe is None or recipe.preset is None:
+        return body.output_format
+    try:
+        preset = load_preset(recipe.preset)
+        own = cast(Format, preset.format_for(recipe.background))
+    except FinishingError as error:
+        raise InvalidRequest(error.message, field=error.field, hint=error.hint) from error
+    chosen = body.output_format if "output_format" in body.model_fields_set else own
+    if chosen not in preset.formats:
+        raise InvalidRequest(
+            f"{preset.name} does not take {chosen}",
+            field="output_format",
+            hint=f"use {' or '.join(preset.formats)}",
+        )
+    return chosen
+
+
 def encoding_quality(body: ImageGeneration) -> int:
     """The encoder's 1..100 for OpenAI's output_compression 0..100."""
     return JPEG_WEBP_QUALITY if body.output_compression is None else max(1, body.output_compression)
 
 
-def _check_combinations(body: ImageGeneration, queue_size: int) -> None:
+def _check_combinations(body: ImageGeneration, format: Format, queue_size: int) -> None:
     if body.stream or body.partial_images:
         field = "stream" if body.stream else "partial_images"
         raise InvalidRequest("this server does not stream yet", field=field, hint="leave it out")
-    if body.output_format == "png" and body.output_compression is not None:
+    if format == "png" and body.output_compression is not None:
         raise InvalidRequest(
             "png has no quality to choose", field="output_compression", hint="use jpeg or webp"
         )
@@ -73,6 +96,8 @@ def _recipe(body: ImageGeneration) -> Recipe | None:
         raise InvalidRequest(
             f"is {body.background} here and {recipe.background} in the recipe", field="background"
         )
+    if body.size != "auto" and not {"width", "height"} & fields.keys():
+        return replace(recipe, width=None, height=None)  # the body's size goes before a preset's
     return recipe
 
 

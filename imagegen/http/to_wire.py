@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from imagegen.artifact import Artifact
+from imagegen.artifact import Artifact, Format
 from imagegen.errors import GenerationFailed
 from imagegen.http.from_wire import encoding_quality
 from imagegen.http.schemas.images import (
@@ -39,15 +39,19 @@ _SAME_AS: dict[Quality, Literal["low", "medium", "high", "xhigh", "max"]] = {
 
 
 def answer(
-    body: ImageGeneration, card: ModelCard, artifacts: Sequence[Artifact], url_of: Callable[[Artifact], str]
+    body: ImageGeneration,
+    format: Format,
+    card: ModelCard,
+    artifacts: Sequence[Artifact],
+    url_of: Callable[[Artifact], str],
 ) -> ImagesAnswer:
-    """The wire form of what was made; `url_of` stores a picture and says where."""
+    """The wire form of what was made, in files of this format; `url_of` stores a picture and says where."""
     pictures = []
     for artifact in artifacts:
         if body.response_format == "url":
             picture = Picture(url=url_of(artifact), imagegen=_details(artifact))
         else:
-            data = artifact.encode(body.output_format, quality=encoding_quality(body))
+            data = artifact.encode(format, quality=encoding_quality(body))
             picture = Picture(b64_json=base64.b64encode(data).decode("ascii"), imagegen=_details(artifact))
         pictures.append(picture)
     first = artifacts[0].picture
@@ -57,7 +61,7 @@ def answer(
         background="transparent"
         if any(_see_through(artifact.picture) for artifact in artifacts)
         else "opaque",
-        output_format=body.output_format,
+        output_format=format,
         quality=None if body.steps is not None else _SAME_AS[body.quality],
         size=f"{first.width}x{first.height}",
         usage=_usage(card, artifacts),
@@ -68,7 +72,7 @@ def answer(
 
 
 def _details(artifact: Artifact) -> PictureDetails:
-    request, made = artifact.request, artifact.provenance
+    request, recipe, made = artifact.request, artifact.recipe, artifact.provenance
     if request is None or request.seed is None or request.steps is None:
         raise GenerationFailed("the picture came without the request that made it")
     notes = () if artifact.report is None else artifact.report.notes
@@ -78,7 +82,7 @@ def _details(artifact: Artifact) -> PictureDetails:
         seconds=round(artifact.seconds, 4),
         timings={phase: round(seconds, 4) for phase, seconds in artifact.timings.items()},
         generated_size=f"{made.generated_width}x{made.generated_height}",
-        recipe=None if request.recipe is None else request.recipe.to_dict(),
+        recipe=None if recipe is None else recipe.to_dict(),
         report=None if artifact.report is None else artifact.report.to_dict(),
         warnings=list(dict.fromkeys((*artifact.warnings, *notes))),
     )

@@ -46,7 +46,7 @@ class ArtifactFiles:
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "artifacts"
 
-    def put(self, artifact: Artifact, format: Format = "png", *, quality: int = 90) -> str:
+    def put(self, artifact: Artifact, format: Format, *, quality: int = 90) -> str:
         """Stores the picture and returns its id, "<artifact id>.<format>"."""
         name = f"{artifact.id}.{format}"
         write_atomically(self._folder / name, artifact.encode(format, quality=quality))

@@ -14,16 +14,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imagegen_postprocess.encoding import encode
+    from imagegen_postprocess.encoding import encode, encode_within
     from imagegen_postprocess.errors import (
         DependencyMissing,
         FinishingError,
         ModelFileMissing,
         PictureInvalid,
+        PresetInvalid,
         RecipeInvalid,
     )
     from imagegen_postprocess.finishing import Finished, finish
     from imagegen_postprocess.intake import open_picture
+    from imagegen_postprocess.marketplaces.catalog import load_preset, preset_names
+    from imagegen_postprocess.marketplaces.preset import Preset
     from imagegen_postprocess.recipe import Recipe
     from imagegen_postprocess.report import FinishReport, StepReport
 
@@ -34,12 +37,17 @@ __all__ = [
     "FinishingError",
     "ModelFileMissing",
     "PictureInvalid",
+    "Preset",
+    "PresetInvalid",
     "Recipe",
     "RecipeInvalid",
     "StepReport",
     "encode",
+    "encode_within",
     "finish",
+    "load_preset",
     "open_picture",
+    "preset_names",
 ]
 
 _HOMES = {
@@ -49,12 +57,17 @@ _HOMES = {
     "FinishingError": "errors",
     "ModelFileMissing": "errors",
     "PictureInvalid": "errors",
+    "Preset": "marketplaces.preset",
+    "PresetInvalid": "errors",
     "Recipe": "recipe",
     "RecipeInvalid": "errors",
     "StepReport": "report",
     "encode": "encoding",
+    "encode_within": "encoding",
     "finish": "finishing",
+    "load_preset": "marketplaces.catalog",
     "open_picture": "intake",
+    "preset_names": "marketplaces.catalog",
 }
 
 

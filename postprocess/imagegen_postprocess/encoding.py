@@ -50,6 +50,36 @@ def encode(picture: Image.Image, format: str, quality: int = 90) -> bytes:
     return buffer.getvalue()
 
 
+def encode_within(
+    picture: Image.Image, format: str, max_bytes: int | None, quality: int = 90, least_quality: int = 50
+) -> bytes:
+    """`encode` at the highest quality, `quality` or below, whose file has at most `max_bytes` bytes.
+
+    max_bytes: None for no limit. least_quality: 1..quality; below it pictures look worse than smaller ones
+    would. Raises FinishingError, field "max_bytes", when no file fits, and what `encode` raises.
+    """
+    best = encode(picture, format, quality)
+    if max_bytes is None or len(best) <= max_bytes:
+        return best
+    fits: bytes | None = None
+    low, high = least_quality, quality - 1 if format != "png" else 0
+    while low <= high:
+        # Files grow with quality, but for a few bytes here and there: what is returned was itself measured.
+        middle = (low + high + 1) // 2
+        data = encode(picture, format, middle)
+        if len(data) <= max_bytes:
+            fits, low = data, middle + 1
+        else:
+            high = middle - 1
+    if fits is None:
+        raise FinishingError(
+            f"a {format} of {picture.width}x{picture.height} pixels does not fit into {max_bytes:,} bytes",
+            field="max_bytes",
+            hint="Ask for fewer pixels" + ("" if format != "png" else ", or for a JPEG"),
+        )
+    return fits
+
+
 @cache
 def srgb_profile() -> bytes:
     """An sRGB ICC profile, the same bytes at every call on every day."""

@@ -2,6 +2,7 @@
 
     FinishingError (a ValueError)    .field names the recipe field or the input; .hint says what to do
     ├── RecipeInvalid                a value of the recipe is out of range, unknown or contradictory
+    ├── PresetInvalid                the file of a marketplace's preset breaks the schema
     ├── PictureInvalid               the picture cannot be read, or is too small or too large
     ├── ModelFileMissing             the file of the cut-out model asked for is not on this machine
     └── DependencyMissing            an optional package (rembg, onnxruntime) is not installed
@@ -29,6 +30,10 @@ class FinishingError(ValueError):
 
 class RecipeInvalid(FinishingError):
     """A recipe field has a value that no step could honour."""
+
+
+class PresetInvalid(FinishingError):
+    """The file of a marketplace's preset has a value that its schema does not take."""
 
 
 class PictureInvalid(FinishingError):

@@ -10,9 +10,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegen_postprocess.errors import RecipeInvalid
+
+if TYPE_CHECKING:
+    from imagegen_postprocess.marketplaces.preset import Preset
 
 MIN_SIDE = 16
 MAX_SIDE = 8192
@@ -34,6 +37,8 @@ class Recipe:
         square frame that is longest side of the box / side of the frame.
     width, height: the frame in pixels, 16 to 8192, both or neither. Neither: a square as wide as the longer
         side of the input picture.
+    preset: the marketplace that the picture is for, which limits the file's format and bytes. `from_dict`
+        also takes from it every field that is not given; here it fills in nothing.
 
     Raises RecipeInvalid, whose `field` names the culprit.
     """
@@ -45,6 +50,7 @@ class Recipe:
     fill: float = 0.85
     width: int | None = None
     height: int | None = None
+    preset: str | None = None
 
     def __post_init__(self) -> None:
         _require_cutout(self.cutout)
@@ -58,6 +64,8 @@ class Recipe:
             raise RecipeInvalid(
                 f"{missing} is missing", field=missing, hint="Give width and height together, or neither"
             )
+        if self.preset is not None:
+            _preset(self.preset)
 
     @property
     def background_rgb(self) -> tuple[int, int, int] | None:
@@ -73,7 +81,10 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """A recipe from some of its fields. Unknown keys are refused: a misspelt field is not ignored."""
+        """A recipe from some of its fields. Unknown keys are refused: a misspelt field is not ignored.
+
+        With a `preset` the fields that are not given are the marketplace's, not the defaults.
+        """
         if not isinstance(values, Mapping):
             raise RecipeInvalid(f"a recipe must be a mapping, not {type(values).__name__}", field="recipe")
         known = [field.name for field in fields(cls)]
@@ -82,7 +93,16 @@ class Recipe:
                 raise RecipeInvalid(
                     f"unknown recipe field {key!r}", field=str(key), hint=f"Known fields: {', '.join(known)}"
                 )
-        return cls(**values)
+        preset = values.get("preset")
+        return cls(**({} if preset is None else _preset(preset).recipe_fields()) | dict(values))
+
+
+def _preset(name: object) -> Preset:
+    from imagegen_postprocess.marketplaces.catalog import load_preset  # it reads recipes itself
+
+    if not isinstance(name, str):
+        raise RecipeInvalid(f"preset is {name!r}", field="preset", hint="Use the name of a preset")
+    return load_preset(name)
 
 
 def _require_cutout(value: object) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 Imagegen = Callable[..., Any]
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -82,3 +83,15 @@ def test_a_folder_that_cannot_be(imagegen: Imagegen, tmp_path: Path) -> None:
     ended = imagegen("batch", SAMPLES / "products.csv", "--out", tmp_path / "file" / "out")
     assert ended.code == 6
     assert str(tmp_path / "file" / "out") in ended.err
+
+
+def test_a_preset_decides_size_format_and_name(imagegen: Imagegen, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("id,description,size\nsofá_2,Sofa,\ncup,Cup,100x100\n", encoding="utf-8")
+    out = tmp_path / "out"
+    ended = imagegen("batch", tmp_path / "p.csv", "--out", out, "--preset", "vtex", "--json")
+    assert (ended.code, ended.json()["completed"]) == (0, 2)
+    sizes = {}
+    for file in out.glob("*.jpg"):
+        with Image.open(file) as picture:
+            sizes[file.name] = (picture.format, picture.size)
+    assert sizes == {"sof-2.jpg": ("JPEG", (1000, 1000)), "cup.jpg": ("JPEG", (100, 100))}

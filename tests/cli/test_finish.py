@@ -82,3 +82,26 @@ def test_what_cannot_be_finished_is_named(
     assert ended.code == code
     assert field in ended.json()["error"]["field"]
     assert not Path("out").exists()
+
+
+def test_a_preset_decides_size_format_and_name(imagegen: Imagegen, photo: Path, tmp_path: Path) -> None:
+    ended = imagegen("finish", photo, "--out", tmp_path / "out", "--preset", "vtex", "--json")
+    (made,) = ended.json()["pictures"]
+    assert (ended.code, Path(made["file"]).name) == (0, "blue-box.jpg")
+    assert made["recipe"]["preset"] == "vtex"
+    with Image.open(made["file"]) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (1000, 1000))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (("--preset", "amazn"), "preset"),
+        (("--preset", "zalando", "--background", "transparent"), "background"),
+    ],
+)
+def test_a_preset_that_cannot_be_kept_is_refused(
+    imagegen: Imagegen, photo: Path, tmp_path: Path, arguments: tuple[str, ...], field: str
+) -> None:
+    ended = imagegen("finish", photo, "--out", tmp_path / "out", *arguments, "--json")
+    assert (ended.code, ended.json()["error"]["field"]) == (2, field)

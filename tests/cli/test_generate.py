@@ -131,3 +131,12 @@ def test_without_json_the_same_is_said_in_words(imagegen: Imagegen, tmp_path: Pa
     ended = imagegen("generate", "bag", "-o", tmp_path / "bag.png", "--size", "0x0")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("imagegen: size: each side must be")
+
+
+def test_a_preset_decides_the_canvas_and_which_formats_there_are(imagegen: Imagegen, tmp_path: Path) -> None:
+    file = tmp_path / "bag.jpg"
+    assert imagegen("generate", "bag", "-o", file, "--preset", "vtex").code == 0
+    with Image.open(file) as picture:
+        assert picture.size == (1000, 1000)
+    refused = imagegen("generate", "bag", "-o", tmp_path / "bag.webp", "--preset", "amazon", "--json")
+    assert (refused.code, refused.json()["error"]["field"]) == (2, "output")

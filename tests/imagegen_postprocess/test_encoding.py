@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from imagegen_postprocess import FinishingError, encode
+from imagegen_postprocess import FinishingError, encode, encode_within
 from imagegen_postprocess.encoding import FORMATS, srgb_profile
 
 
@@ -91,3 +91,28 @@ def test_webp_has_a_longest_side() -> None:
     with pytest.raises(FinishingError, match="16383") as refusal:
         encode(Image.new("RGB", (16384, 16)), "webp")
     assert refusal.value.field == "format"
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp"])
+def test_the_byte_limit_is_exact(format: str) -> None:
+    noisy = Image.fromarray(np.random.default_rng(1).integers(0, 256, (48, 48, 3), np.uint8))
+    sizes = {quality: len(encode(noisy, format, quality)) for quality in range(50, 91)}
+    for quality in (90, 89, 70, 50):
+        at = encode_within(noisy, format, sizes[quality])
+        below = encode_within(noisy, format, sizes[quality] - 1) if quality > 50 else b""
+        assert len(at) == sizes[quality]
+        assert len(below) < sizes[quality]
+        assert len(at) <= max(size for size in sizes.values() if size <= sizes[quality])
+
+
+def test_without_a_limit_or_far_below_it_the_quality_asked_for_is_kept() -> None:
+    assert encode_within(gradient(), "jpeg", None, 93) == encode(gradient(), "jpeg", 93)
+    assert encode_within(gradient(), "jpeg", 10**9, 93) == encode(gradient(), "jpeg", 93)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_fits_at_no_quality_is_refused(format: str) -> None:
+    with pytest.raises(FinishingError, match="does not fit into 300 bytes") as refusal:
+        encode_within(gradient(), format, 300)
+    assert refusal.value.field == "max_bytes"
+    assert "fewer pixels" in (refusal.value.hint or "")

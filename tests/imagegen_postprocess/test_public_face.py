@@ -19,12 +19,17 @@ def test_the_public_face() -> None:
             "FinishingError",
             "ModelFileMissing",
             "PictureInvalid",
+            "Preset",
+            "PresetInvalid",
             "Recipe",
             "RecipeInvalid",
             "StepReport",
             "encode",
+            "encode_within",
             "finish",
+            "load_preset",
             "open_picture",
+            "preset_names",
         ]
     )
     for name in imagegen_postprocess.__all__:
@@ -38,8 +43,8 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_recipes_are_made_without_any_image_library() -> None:
     code = (
-        "import sys; from imagegen_postprocess import FinishingError, FinishReport, Recipe; "
-        "Recipe(fill=0.9).to_dict(); "
+        "import sys; from imagegen_postprocess import FinishingError, FinishReport, Recipe, load_preset; "
+        "Recipe.from_dict({'preset': 'amazon'}).to_dict(); "
         "print([m for m in ('cv2', 'numpy', 'PIL', 'onnxruntime', 'rembg', 'torch') if m in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

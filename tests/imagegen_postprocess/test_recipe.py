@@ -12,8 +12,8 @@ from imagegen_postprocess import FinishingError, Recipe, RecipeInvalid
 
 SIDES = st.integers(16, 8192)
 RECIPES = st.builds(
-    lambda cutout, background, white_balance, exposure, fill, size: Recipe(
-        cutout, background, white_balance, exposure, fill, *size
+    lambda cutout, background, white_balance, exposure, fill, size, preset: Recipe(
+        cutout, background, white_balance, exposure, fill, *size, preset
     ),
     st.sampled_from(["plain", "none", "u2netp", "isnet-general-use", "birefnet-general-lite"]),
     st.one_of(st.sampled_from(["white", "transparent"]), st.from_regex(r"#[0-9a-fA-F]{6}", fullmatch=True)),
@@ -21,6 +21,7 @@ RECIPES = st.builds(
     st.floats(0, 1),
     st.floats(0.1, 1),
     st.one_of(st.just((None, None)), st.tuples(SIDES, SIDES)),
+    st.sampled_from([None, "amazon", "zalando"]),
 )
 
 
@@ -38,6 +39,20 @@ def test_a_recipe_can_be_a_key(recipe: Recipe) -> None:
 
 def test_fields_may_be_left_out() -> None:
     assert Recipe.from_dict({"fill": 0.9}) == Recipe(fill=0.9)
+
+
+def test_a_preset_fills_in_what_is_not_given() -> None:
+    recipe = Recipe.from_dict({"preset": "zalando", "fill": 0.7})
+    assert (recipe.width, recipe.height, recipe.background, recipe.fill) == (1801, 2600, "white", 0.7)
+    assert Recipe.from_dict({"preset": None}) == Recipe()
+
+
+@pytest.mark.parametrize("value", ["amazn", "", "../recipe", 3, ["amazon"]])
+def test_an_unknown_preset_is_refused_with_the_known_ones(value: Any) -> None:
+    with pytest.raises(RecipeInvalid) as refusal:
+        Recipe.from_dict({"preset": value})
+    assert refusal.value.field == "preset"
+    assert not isinstance(value, str) or "amazon, americanas" in (refusal.value.hint or "")
 
 
 def test_a_recipe_cannot_be_changed() -> None:

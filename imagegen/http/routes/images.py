@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from imagegen.artifact import Artifact
 from imagegen.errors import ImagegenError
-from imagegen.http.from_wire import encoding_quality, read
+from imagegen.http.from_wire import encoding_quality, output_format, read
 from imagegen.http.results import results
 from imagegen.http.routes.models import served_model
 from imagegen.http.schemas.images import ImageGeneration, ImagesAnswer
@@ -32,14 +32,16 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
     async def generate_images(body: ImageGeneration, request: Request) -> ImagesAnswer:
         """Makes finished pictures of what the prompt describes."""
         card = await run_in_threadpool(served_model, body.model, studio, settings)
-        futures = await run_in_threadpool(submit, read(body, card, settings.queue_size), studio)
+        requests = read(body, card, settings.queue_size)
+        format = output_format(body, requests[0].recipe)
+        futures = await run_in_threadpool(submit, requests, studio)
         artifacts = await results(futures, request)
 
         def url_of(artifact: Artifact) -> str:
-            id = files.put(artifact, body.output_format, quality=encoding_quality(body))
+            id = files.put(artifact, format, quality=encoding_quality(body))
             return str(request.url_for("artifact", id=id))
 
-        return await run_in_threadpool(answer, body, card, artifacts, url_of)
+        return await run_in_threadpool(answer, body, format, card, artifacts, url_of)
 
     return routes
 

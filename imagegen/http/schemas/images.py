@@ -40,7 +40,9 @@ class ImageGeneration(BaseModel):
         "auto",
         description="transparent needs png or webp, and finishing; auto is the recipe's, which is white",
     )
-    output_format: Literal["png", "jpeg", "webp"] = Field("png", description="the file has an sRGB profile")
+    output_format: Literal["png", "jpeg", "webp"] = Field(
+        "png", description="the file has an sRGB profile; with a preset, its format unless given"
+    )
     output_compression: int | None = Field(
         None, ge=0, le=100, description="quality of jpeg and webp, 90 unless given; refused for png"
     )
@@ -60,8 +62,8 @@ class ImageGeneration(BaseModel):
     recipe: dict[str, Any] | Literal[False] | None = Field(
         None,
         description="how the picture is finished (cutout, background, white_balance, exposure, fill, width, "
-        "height); false leaves the model's pixels as they are",
-        examples=[{"fill": 0.85, "background": "white"}, False],
+        "height, preset: a name from /v1/presets); false leaves the model's pixels as they are",
+        examples=[{"fill": 0.85, "background": "white"}, {"preset": "amazon"}, False],
     )
     stream: bool = Field(False, description="true is refused: this server does not stream yet")
     partial_images: int = Field(

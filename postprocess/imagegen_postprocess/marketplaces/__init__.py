@@ -1,0 +1,1 @@
+"""Marketplaces: what each asks of a picture, as data, and what of it a file meets."""
