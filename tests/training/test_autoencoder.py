@@ -156,6 +156,6 @@ def test_losses_are_nothing_for_the_truth_and_grow_with_a_grid_and_a_cast() -> N
     red = photos + 0.1 * torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1) * 3
     assert picture_loss(grid, photos) > 0.2
     assert picture_loss(red, photos) > picture_loss(grey, photos)
-    features = torch.randn(2, 8, 4, 4) * 5
+    features = torch.randn(2, 8, 32, 32) * 5
     assert hint_loss(features, features) == 0
     assert 0.8 < hint_loss(torch.zeros_like(features), features) < 1.2
