@@ -139,13 +139,15 @@ class Quality:
                 for seed in range(SEEDS_OF_A_TITLE)
             ]
         self.sheets["titles"] = contact_sheet(cells, 3 * SEEDS_OF_A_TITLE)
+        by_phrase = _mean_by([row["names"] for row in each], [row["right"] for row in each])
         return {
             "shops": {
                 "top1": round(float(np.mean([row["right"] for row in each])), 4),
                 "titles": len(each),
                 "seeds": SEEDS_OF_A_TITLE,
                 "unjudged": [found.title for found in named if found not in judged],
-                "by_phrase": _mean_by([row["names"] for row in each], [row["right"] for row in each]),
+                "top1_mean_of_phrases": round(float(np.mean(list(by_phrase.values()))), 4),
+                "by_phrase": by_phrase,
                 "of_common_items": self._common_share(judged, each),
                 "synonyms": SYNONYMS,
                 "each": each,
