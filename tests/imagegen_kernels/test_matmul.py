@@ -225,6 +225,18 @@ def test_without_8_bit_dot_products_it_falls_back_and_says_so_once() -> None:
     assert done.stderr.count("WARNING imagegen_kernels.matmul.cpu This CPU has no 8-bit dot product") == 1
 
 
+def test_a_device_without_a_kernel_runs_the_reference_and_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    packed = torch.zeros(8, 128, dtype=torch.int8, device="meta")
+    scales = torch.zeros(8, 1, dtype=torch.float16, device="meta")
+    weight = PackedWeight(packed, scales, "int8", (8, 128), 128)
+    for _ in range(2):
+        assert tuple(matmul(torch.zeros(3, 128, device="meta"), weight).shape) == (3, 8)
+    (message,) = caplog.messages
+    assert message.startswith("Quantised layers run on meta as reference: exact float32 blocks")
+
+
 def test_the_int8_product_is_exact_at_the_largest_codes() -> None:
     if not cpu.is_exact():
         pytest.skip("this CPU has no 8-bit dot product, so the reference runs")

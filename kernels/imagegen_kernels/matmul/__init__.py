@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from typing import cast
 
 import torch
@@ -10,14 +12,16 @@ from torch import Tensor
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.matmul import cpu, reference
 
+logger = logging.getLogger(__name__)
+
 
 @torch.no_grad()
 def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tensor:
     """x [..., K] (floating point) @ weight (N, K) transposed + bias [N] -> [..., N], in the dtype of x.
 
-    Activations are quantised to int8 a token and the weight's group scales folded to one a row, so the
-    product runs in int8; `reference.matmul` is the definition. A token's result is the same bits whatever
-    tokens are beside it.
+    Activations are quantised to int8 a token and the weight's codes folded with their group scales to int8
+    codes and one scale a row, whatever the format, so the product runs in int8; `reference.matmul` is the
+    definition. A token's result is the same bits whatever tokens are beside it.
 
     The first call with a weight folds it and keeps its int8 codes, N * K bytes, in `weight.prepared`.
     Raises ValueError for shapes, dtypes or devices that do not fit.
@@ -42,11 +46,19 @@ def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tenso
             weight.prepared["cpu"] = cpu.prepare(*reference.fold(weight))
         out = cpu.linear(tokens, cast(cpu.Prepared, weight.prepared["cpu"]))
     else:
+        if x.device.type != "cpu":
+            _say_slow(x.device.type)
         if "folded" not in weight.prepared:
             weight.prepared["folded"] = reference.fold(weight)
         out = reference.int8_linear(tokens, *cast(tuple[Tensor, Tensor], weight.prepared["folded"]))
     out = out.view(*x.shape[:-1], rows)
     return out if bias is None else out + bias.to(out.dtype)
+
+
+@functools.cache
+def _say_slow(device: str) -> None:
+    """Say once that quantised layers save memory on `device` and no time."""
+    logger.warning("Quantised layers run on %s as %s: %s.", device, *implementation(device))
 
 
 def implementation(device: str) -> tuple[str, str]:
