@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +59,10 @@ class AutoencoderConfig:
 class Autoencoder(nn.Module):
     """`parts` says what to build: making pictures needs only the decoder."""
 
+    WIDE: ClassVar[tuple[str, ...]] = ("decoder.conv_norm_out", "decoder.conv_out")
+    """Modules that stay in float32 when the rest is narrower: what they give are the pixels, and bfloat16
+    knows only every half level near white."""
+
     def __init__(self, config: AutoencoderConfig, parts: Sequence[str] = ("encoder", "decoder")) -> None:
         super().__init__()
         self.config = config
@@ -74,7 +79,8 @@ class Autoencoder(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of activations and weights; the latent statistics are float32."""
+        """Of activations and weights; the latent statistics are float32, and so are the modules in `WIDE` at
+        least."""
         return self.decoder.conv_in.weight.dtype
 
     def encode(self, pictures: Tensor) -> Tensor:
@@ -87,7 +93,8 @@ class Autoencoder(nn.Module):
         return mean
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents [B, latent_channels, h, w] -> pictures [B, 3, h*scale, w*scale], about -1..1."""
+        """Latents [B, latent_channels, h, w] -> pictures [B, 3, h*scale, w*scale], about -1..1, in the dtype
+        of the last layers."""
         if self.config.use_post_quant_conv:
             latents = self.post_quant_conv(latents)
         pictures: Tensor = self.decoder(latents)
@@ -163,11 +170,18 @@ class Decoder(nn.Module):
         self.conv_norm_out = nn.GroupNorm(groups, widths[-1], eps=1e-6)
         self.conv_out = nn.Conv2d(widths[-1], config.out_channels, 3, padding=1)
 
+    def fold(self) -> None:
+        """See `Upsample.fold`; the names of the state dict stay, some shapes do not."""
+        for module in self.modules():
+            if isinstance(module, Upsample):
+                module.fold()
+
     def forward(self, x: Tensor) -> Tensor:
         x = self.mid_block(self.conv_in(x))
         for block in self.up_blocks:
             x = block(x)
-        out: Tensor = self.conv_out(silu(self.conv_norm_out(x)))
+        x = x.to(self.conv_out.weight.dtype)
+        out: Tensor = self.conv_out(silu(self.conv_norm_out(x), inplace=True))
         return out
 
 
@@ -229,8 +243,10 @@ class ResnetBlock(nn.Module):
         self.same_width = inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        branch: Tensor = self.conv2(silu(self.norm2(self.conv1(silu(self.norm1(x))))))
-        return branch + (x if self.same_width else self.conv_shortcut(x))
+        branch: Tensor = self.conv1(silu(self.norm1(x), inplace=True))
+        branch = self.conv2(silu(self.norm2(branch), inplace=True))
+        branch += x if self.same_width else self.conv_shortcut(x)
+        return branch
 
 
 class PixelAttention(nn.Module):
@@ -261,10 +277,44 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
+    """Every position becomes 2x2 equal ones, then a convolution."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.conv: nn.Module = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.conv(interpolate(x, scale_factor=2.0, mode="nearest"))
+        doubled = x if self.is_folded else interpolate(x, scale_factor=2.0, mode="nearest")
+        out: Tensor = self.conv(doubled)
         return out
+
+    @property
+    def is_folded(self) -> bool:
+        return isinstance(self.conv, nn.ConvTranspose2d)
+
+    def fold(self) -> None:
+        """Do both in one transposed convolution from now on; the result is the same, to rounding.
+
+        Of the nine taps on doubled pixels the equal ones are added up beforehand, so an output takes four
+        products instead of nine. Measured with channels_last on one Zen 5 core, ms in bfloat16 (float32): 64
+        channels to 128x128 2.77 -> 1.29 (5.53 -> 2.54), 32 channels to 256x256 3.77 -> 1.88 (6.07 -> 3.19).
+        """
+        if not isinstance(self.conv, nn.Conv2d):
+            return
+        weight, bias = self.conv.weight, self.conv.bias
+        with torch.device("meta"):
+            folded = nn.ConvTranspose2d(weight.shape[1], weight.shape[0], 4, stride=2, padding=1)
+        folded.weight = nn.Parameter(_fold_doubling(weight), requires_grad=False)
+        folded.bias = bias
+        self.conv = folded
+
+
+def _fold_doubling(weight: Tensor) -> Tensor:
+    """Kernels [O, I, 3, 3] behind a doubling by nearest neighbour -> those of the transposed convolution,
+    stride 2, padding 1, [I, O, 4, 4]; summed in float32 (float64 for float64)."""
+    wide = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    top, middle, bottom = wide.unbind(2)
+    rows = torch.stack([bottom, middle + bottom, top + middle, top], dim=2)
+    left, centre, right = rows.unbind(3)
+    both = torch.stack([right, centre + right, left + centre, left], dim=3)
+    return both.transpose(0, 1).to(weight.dtype).contiguous()

@@ -9,7 +9,7 @@ one linear, is copied.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,8 +31,7 @@ from imagegen_kernels.formats import Format, PackedWeight
 SMALL_NETWORK = 128 << 20
 """A CPU runs a component in float32 up to this many bytes of float32 weights, a larger one in bfloat16.
 
-Measured on Zen 4: FLUX.2's own decoder (200 MB) takes 14 s in float32 and 7.5 s in bfloat16 for 512x512. The
-starter's would gain 0.05 s of 0.1 s, and round the white of every background to steps of half a level.
+Measured on Zen 4: FLUX.2's own decoder (200 MB) takes 14 s in float32 and 7.5 s in bfloat16 for 512x512.
 """
 
 
@@ -73,8 +72,11 @@ def load_components(card: ModelCard, device: str = "auto", dtype: torch.dtype | 
     autoencoder = loader.load(
         "vae",
         lambda config: Autoencoder(read_config(AutoencoderConfig, config), parts=("decoder",)),
+        wide=Autoencoder.WIDE,
         unused=lambda name: name.startswith(("encoder.", "quant_conv.", "bn.num_batches_tracked")),
     )
+    if place.type == "cpu":
+        autoencoder.decoder.fold()
     # Measured on the starter's decoder (256x256, float32, one Zen 4 thread): 0.104 s against 0.138 s.
     autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Components(
@@ -109,6 +111,16 @@ def _above(depth: int) -> Callable[[str], bool]:
 Network = TypeVar("Network", bound=nn.Module)
 
 
+def _multiplies_bfloat16() -> bool:
+    """Whether this CPU has bfloat16 dot products (AVX512-BF16, AMX); without, convolutions in it are
+    emulated.
+
+    Measured on the starter's decoder, one Zen 5 core, ms of processor time: 60 in float32, 39 in bfloat16
+    with the last layers in float32 (docs/decisions/007-narrow-decoder.md).
+    """
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
 class _Loader:
     def __init__(self, checkpoint: Path, device: torch.device, dtype: torch.dtype | None) -> None:
         self._checkpoint, self._device, self._dtype = checkpoint, device, dtype
@@ -120,10 +132,11 @@ class _Loader:
         *,
         fused: Mapping[str, tuple[str, ...]] | None = None,
         prefix: str = "",
+        wide: Collection[str] = (),
         unused: Callable[[str], bool] = lambda name: False,
     ) -> Network:
-        """The network of one component folder. `fused` names linears that are stored in parts, `unused`
-        tensors that may stay."""
+        """The network of one component folder. `fused` names linears that are stored in parts, `wide` modules
+        that are never narrower than float32, `unused` tensors that may stay."""
         folder = self._checkpoint / component
         config_file = folder / "config.json"
         config = read_json(config_file)
@@ -135,14 +148,14 @@ class _Loader:
             raise CheckpointInvalid(str(error), field=str(config_file)) from error
         files = TensorFiles(folder)
         dtype = self._dtype or self._suitable(network)
-        state = _State(files, quantization, fused or {}, prefix, dtype, self._device)
+        state = _State(files, quantization, fused or {}, prefix, wide, dtype, self._device)
         state.fill(network)
         state.check_left_over(unused)
         return network.eval()
 
     def _suitable(self, network: nn.Module) -> torch.dtype:
         """float32 for a small network on a CPU, bfloat16 otherwise."""
-        if self._device.type != "cpu":
+        if self._device.type != "cpu" or (isinstance(network, Autoencoder) and _multiplies_bfloat16()):
             return torch.bfloat16
         size = 4 * sum(
             p.numel() for m in network.modules() if not isinstance(m, Embedding) for p in m.parameters(False)
@@ -184,11 +197,12 @@ class _State:
         quantization: _Quantization | None,
         fused: Mapping[str, tuple[str, ...]],
         prefix: str,
+        wide: Collection[str],
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
         self._files, self._quantization, self._fused = files, quantization, fused
-        self._prefix, self._dtype, self._device = prefix, dtype, device
+        self._prefix, self._wide, self._dtype, self._device = prefix, wide, dtype, device
         self._used: set[str] = set()
 
     def fill(self, network: nn.Module) -> None:
@@ -198,9 +212,12 @@ class _State:
                 parent, _, child = path.rpartition(".")
                 network.get_submodule(parent).register_module(child, self._packed_linear(module, sources))
                 continue
+            dtype: torch.dtype | None = self._dtype
+            if isinstance(module, Embedding):
+                dtype = None  # A table is only looked up in: kept as it is stored, it needs no memory.
+            elif path in self._wide:
+                dtype = torch.promote_types(self._dtype, torch.float32)
             for name, parameter in module.named_parameters(recurse=False):
-                # A table is only looked up in: kept as it is stored, it needs no memory.
-                dtype = None if isinstance(module, Embedding) else self._dtype
                 tensor = self._dense([f"{s}.{name}" for s in sources], parameter.shape, dtype)
                 setattr(module, name, nn.Parameter(tensor, requires_grad=False))
             for name, buffer in module.named_buffers(recurse=False):

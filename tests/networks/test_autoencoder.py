@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from imagegen.networks.autoencoder import Autoencoder, AutoencoderConfig
+from imagegen.networks.autoencoder import Autoencoder, AutoencoderConfig, Upsample
 
 
 def test_encoder_and_decoder_equal_the_reference(tiny_checkpoint: Path) -> None:
@@ -35,6 +36,31 @@ def test_encoder_and_decoder_equal_the_reference(tiny_checkpoint: Path) -> None:
         decoded = reference.decode(latents).sample
         torch.testing.assert_close(ours.decode(latents), decoded, rtol=1e-4, atol=1e-4)
     assert decoded.shape == pictures.shape
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.bfloat16, 2e-2)])
+def test_doubling_and_convolving_is_one_transposed_convolution(dtype: torch.dtype, tolerance: float) -> None:
+    upsample = Upsample(6).to(dtype)
+    x = torch.randn(2, 6, 5, 7).to(dtype)
+    with torch.inference_mode():
+        expected = copy.deepcopy(upsample).double()(x.double())
+        upsample.fold()
+        found = upsample(x)
+    assert upsample.is_folded
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_pixels_leave_a_narrow_decoder_in_float32() -> None:
+    config = AutoencoderConfig(block_out_channels=(8, 8), norm_num_groups=4, latent_channels=4)
+    autoencoder = Autoencoder(config, parts=("decoder",)).bfloat16()
+    for name in Autoencoder.WIDE:
+        autoencoder.get_submodule(name).float()
+    with torch.inference_mode():
+        pictures = autoencoder.decode(torch.randn(1, 4, 6, 6).bfloat16())
+    assert autoencoder.dtype == torch.bfloat16
+    assert pictures.dtype == torch.float32
+    assert not torch.equal(pictures, pictures.bfloat16().float())
 
 
 def test_builds_only_the_parts_that_are_asked_for() -> None:

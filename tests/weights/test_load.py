@@ -90,6 +90,17 @@ def test_computes_in_the_dtype_asked_for(tiny_checkpoint: Path) -> None:
     assert components.text_encoder.embed_tokens.weight.dtype == torch.float32, "a table stays as stored"
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_a_decoder_is_narrow_where_the_processor_multiplies_bfloat16(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    components = load(tiny_checkpoint)
+    assert components.autoencoder.dtype == (torch.bfloat16 if native else torch.float32)
+    assert {p.dtype for p in components.autoencoder.decoder.conv_out.parameters()} == {torch.float32}
+    assert components.transformer.dtype == components.text_encoder.dtype == torch.float32
+
+
 def test_shards_load_like_one_file(model: Path) -> None:
     state = load_file(model / TRANSFORMER)
     names = sorted(state)
