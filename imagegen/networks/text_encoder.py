@@ -140,10 +140,9 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         heads = self.qkv_proj(x).unflatten(-1, (-1, self.head_dim))
-        q, k, v = heads.split([self.heads, self.shared, self.shared], dim=2)
-        q, k = qk_rope(
-            q, k, self.q_norm.weight, self.k_norm.weight, cos, sin, self.q_norm.eps, interleaved=False
-        )
+        qk, v = heads.split([self.heads + self.shared, self.shared], dim=2)
+        q_weight, k_weight = self.q_norm.weight, self.k_norm.weight
+        q, k = qk_rope(qk, self.heads, q_weight, k_weight, cos, sin, self.q_norm.eps, interleaved=False)
         out = attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, causal=True)
         projected: Tensor = self.o_proj(out.transpose(1, 2).flatten(2))
         return projected

@@ -213,12 +213,12 @@ class JointAttention(nn.Module):
         self.to_add_out = nn.Linear(width, width, bias=False)
 
     def forward(self, image: Tensor, text: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor]:
-        length = text.shape[1]
-        text_q, text_k, text_v = self.add_qkv_proj(text).unflatten(-1, (3, self.heads, -1)).unbind(2)
-        image_q, image_k, image_v = self.to_qkv(image).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        length, heads = text.shape[1], self.heads
+        text_qk, text_v = self.add_qkv_proj(text).unflatten(-1, (3 * heads, -1)).split([2 * heads, heads], 2)
+        image_qk, image_v = self.to_qkv(image).unflatten(-1, (3 * heads, -1)).split([2 * heads, heads], 2)
         text_q, text_k = qk_rope(
-            text_q,
-            text_k,
+            text_qk,
+            heads,
             self.norm_added_q.weight,
             self.norm_added_k.weight,
             rotary.cos[:length],
@@ -227,8 +227,8 @@ class JointAttention(nn.Module):
             interleaved=True,
         )
         image_q, image_k = qk_rope(
-            image_q,
-            image_k,
+            image_qk,
+            heads,
             self.norm_q.weight,
             self.norm_k.weight,
             rotary.cos[length:],
@@ -267,11 +267,10 @@ class ParallelAttention(nn.Module):
         self.to_out = nn.Linear(width + mlp_width, width, bias=False)
 
     def forward(self, tokens: Tensor, rotary: Rotary) -> Tensor:
+        heads, (q_weight, k_weight) = self.heads, (self.norm_q.weight, self.norm_k.weight)
         qkv, mlp = self.to_qkv_mlp_proj(tokens).split(self.widths, dim=-1)
-        q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).unbind(2)
-        q, k = qk_rope(
-            q, k, self.norm_q.weight, self.norm_k.weight, rotary.cos, rotary.sin, self.eps, interleaved=True
-        )
+        qk, v = qkv.unflatten(-1, (3 * heads, -1)).split([2 * heads, heads], dim=2)
+        q, k = qk_rope(qk, heads, q_weight, k_weight, rotary.cos, rotary.sin, self.eps, interleaved=True)
         out = attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2).flatten(2)
         projected: Tensor = self.to_out(torch.cat([out, swiglu(mlp)], dim=-1))
         return projected

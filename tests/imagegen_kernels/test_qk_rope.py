@@ -25,13 +25,13 @@ def angles(s: int, d: int) -> tuple[Tensor, Tensor]:
 def test_it_is_the_specification_in_float64(
     batch: int, s: int, h: int, g: int, d: int, interleaved: bool, dtype: torch.dtype, tolerance: float
 ) -> None:
-    q, k = torch.randn(batch, s, h, d).to(dtype), torch.randn(batch, s, g, d).to(dtype)
+    qk = torch.randn(batch, s, h + g, d).to(dtype)
     q_weight, k_weight = torch.randn(d).to(dtype), torch.randn(d).to(dtype)
     cos, sin = angles(s, d)
-    got = qk_rope(q, k, q_weight, k_weight, cos, sin, 1e-6, interleaved=interleaved)
+    got = qk_rope(qk, h, q_weight, k_weight, cos, sin, 1e-6, interleaved=interleaved)
     exact = reference.qk_rope(
-        q.double(),
-        k.double(),
+        qk.double(),
+        h,
         q_weight.double(),
         k_weight.double(),
         cos.double(),
@@ -39,8 +39,8 @@ def test_it_is_the_specification_in_float64(
         1e-6,
         interleaved,
     )
-    for out, expected, original in zip(got, exact, (q, k), strict=True):
-        assert (out.dtype, out.shape) == (dtype, original.shape)
+    for out, expected, count in zip(got, exact, (h, g), strict=True):
+        assert (out.dtype, out.shape) == (dtype, (batch, s, count, d))
         torch.testing.assert_close(out.double(), expected, rtol=tolerance, atol=tolerance)
 
 
@@ -50,7 +50,8 @@ def test_the_specification_by_hand(interleaved: bool) -> None:
     a, b = 0.3, -1.1
     turn = torch.tensor([[a, b]], dtype=torch.float64)
     weight = torch.tensor([1.0, 2.0, 1.0, 0.5], dtype=torch.float64)
-    got, _ = reference.qk_rope(x, x, weight, weight, turn.cos(), turn.sin(), 0.0, interleaved)
+    qk = torch.cat([x, x], dim=2)
+    got, _ = reference.qk_rope(qk, 1, weight, weight, turn.cos(), turn.sin(), 0.0, interleaved)
     v = [n / math.sqrt(7.5) for n in (1.0, 4.0, 3.0, 2.0)]
     pairs = {0: (0, 1), 1: (2, 3)} if interleaved else {0: (0, 2), 1: (1, 3)}
     for i, angle in enumerate((a, b)):
@@ -63,25 +64,26 @@ def test_the_specification_by_hand(interleaved: bool) -> None:
 @pytest.mark.parametrize("interleaved", [True, False])
 def test_a_sample_does_not_depend_on_its_batch(threads: int, dtype: torch.dtype, interleaved: bool) -> None:
     qkv = torch.randn(3, 997, 3 * 6 * 64).to(dtype)
-    q, k, _ = (t.view(3, 997, 6, 64) for t in qkv.chunk(3, dim=-1))
+    qk = qkv.view(3, 997, 18, 64)[:, :, :12]
     weight, (cos, sin) = torch.randn(64), angles(997, 64)
-    together = qk_rope(q, k, weight, weight, cos, sin, interleaved=interleaved)
+    together = qk_rope(qk, 6, weight, weight, cos, sin, interleaved=interleaved)
     for i in range(3):
         one = slice(i, i + 1)
-        alone = qk_rope(q[one], k[one], weight, weight, cos, sin, interleaved=interleaved)
+        alone = qk_rope(qk[one], 6, weight, weight, cos, sin, interleaved=interleaved)
         assert torch.equal(alone[0], together[0][one])
         assert torch.equal(alone[1], together[1][one])
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    q, w, (cos, sin) = torch.zeros(2, 3, 4, 8), torch.ones(8), angles(3, 8)
+    qk, w, (cos, sin) = torch.zeros(2, 3, 4, 8), torch.ones(8), angles(3, 8)
     for call in (
-        (q, q[:, :2], w, w, cos, sin),
-        (q[0], q[0], w, w, cos, sin),
-        (q[..., :7], q[..., :7], w[:7], w[:7], cos, sin),
-        (q, q, w, w, cos[:2], sin[:2]),
-        (q, q, w, w, cos, sin[:, :3]),
-        (q, q, w[:4], w, cos, sin),
+        (qk, 4, w, w, cos, sin),
+        (qk, 0, w, w, cos, sin),
+        (qk[0], 2, w, w, cos, sin),
+        (qk[..., :7], 2, w[:7], w[:7], cos, sin),
+        (qk, 2, w, w, cos[:2], sin[:2]),
+        (qk, 2, w, w, cos, sin[:, :3]),
+        (qk, 2, w[:4], w, cos, sin),
     ):
         with pytest.raises(ValueError, match="qk_rope needs"):
             qk_rope(*call, interleaved=True)

@@ -33,5 +33,5 @@ def _fits(vector: Tensor, x: Tensor) -> bool:
 def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `modulate` runs on `device`."""
     if device == "cpu":
-        return "cpu", "PyTorch's layer_norm kernel, a sample at a time"
+        return "cpu", "PyTorch's layer_norm kernel"
     return "reference", "plain PyTorch; no GPU kernel is written yet"

@@ -1,8 +1,8 @@
 """Adaptive layer normalisation on a CPU: PyTorch's layer_norm kernel with (1 + scale, shift) as its weights.
 
 One pass instead of six: 31 -> 13 us for 64 tokens of 384 channels, 16.7 -> 2.7 ms for 768 of 3072 (float32,
-one core). The kernel takes one weight a call, so samples go one by one; that also keeps a sample's bits
-whatever the batch.
+one core). The kernel normalises row by row and takes one weight a call: a batch that shares its vectors is
+one call, otherwise samples go one by one. Either way a sample's bits do not depend on the batch.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
     """As `reference.modulate`, to rounding."""
     wide = torch.promote_types(x.dtype, torch.float32)
     batch, _, channels = x.shape
-    weights = (1 + scale.to(wide)).reshape(-1, channels).expand(batch, channels)
-    biases = shift.to(wide).reshape(-1, channels).expand(batch, channels)
+    weights, biases = (1 + scale.to(wide)).reshape(-1, channels), shift.to(wide).reshape(-1, channels)
+    if len(weights) == len(biases) == 1:
+        return functional.layer_norm(x, (channels,), weights[0], biases[0], eps)
     samples = [
         functional.layer_norm(sample, (channels,), weight, bias, eps)
-        for sample, weight, bias in zip(x, weights, biases, strict=True)
+        for sample, weight, bias in zip(
+            x, weights.expand(batch, channels), biases.expand(batch, channels), strict=True
+        )
     ]
-    return samples[0].unsqueeze(0) if batch == 1 else torch.stack(samples)
+    return torch.stack(samples)

@@ -10,8 +10,8 @@ from imagegen_kernels.qk_rope import cpu, reference
 
 @torch.no_grad()
 def qk_rope(
-    q: Tensor,
-    k: Tensor,
+    qk: Tensor,
+    heads: int,
     q_weight: Tensor,
     k_weight: Tensor,
     cos: Tensor,
@@ -20,25 +20,26 @@ def qk_rope(
     *,
     interleaved: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Normalise each head of q and k and rotate it by its position -> (q, k), each in its shape and dtype.
+    """Normalise each query and key head and rotate it by its position -> q [B, S, H, D], k [B, S, G, D] in
+    the dtype of qk.
 
-    q [B, S, H, D], k [B, S, G, D]; q_weight, k_weight [D]; cos, sin [S, D/2], one angle a pair of channels.
+    qk [B, S, H + G, D], `heads` = H query heads before the key heads, as a projection of both leaves them;
+    q_weight, k_weight [D]; cos, sin [S, D/2], one angle a pair of channels.
     interleaved  True pairs channels (2i, 2i+1), as FLUX does; False pairs (i, i + D/2), as Qwen does.
     Raises ValueError for shapes that do not fit.
     """
-    shapes = f"q {list(q.shape)}, k {list(k.shape)}, cos {list(cos.shape)}, sin {list(sin.shape)}"
-    if q.ndim != 4 or k.ndim != 4 or q.shape[:2] != k.shape[:2] or q.shape[3] != k.shape[3] or q.shape[3] % 2:
-        raise ValueError(f"qk_rope needs q [B, S, H, D] and k [B, S, G, D] with even D, not {shapes}")
-    if cos.shape != sin.shape or tuple(cos.shape) != (q.shape[1], q.shape[3] // 2):
+    shapes = f"qk {list(qk.shape)}, cos {list(cos.shape)}, sin {list(sin.shape)}"
+    if qk.ndim != 4 or not 0 < heads < qk.shape[2] or qk.shape[3] % 2:
+        raise ValueError(f"qk_rope needs qk [B, S, {heads} + G, D] with even D, not {shapes}")
+    if cos.shape != sin.shape or tuple(cos.shape) != (qk.shape[1], qk.shape[3] // 2):
         raise ValueError(f"qk_rope needs cos and sin [S, D/2], not {shapes}")
-    if not tuple(q_weight.shape) == tuple(k_weight.shape) == (q.shape[3],):
+    if not tuple(q_weight.shape) == tuple(k_weight.shape) == (qk.shape[3],):
         raise ValueError(
-            f"qk_rope needs weights [{q.shape[3]}], not {list(q_weight.shape)} and {list(k_weight.shape)}"
+            f"qk_rope needs weights [{qk.shape[3]}], not {list(q_weight.shape)} and {list(k_weight.shape)}"
         )
-    if q.device.type == "cpu" and interleaved:
-        run = cpu.normed_and_rotated
-        return run(q, q_weight, cos, sin, eps), run(k, k_weight, cos, sin, eps)
-    return reference.qk_rope(q, k, q_weight, k_weight, cos, sin, eps, interleaved)
+    if qk.device.type == "cpu" and interleaved:
+        return cpu.qk_rope(qk, heads, q_weight, k_weight, cos, sin, eps)
+    return reference.qk_rope(qk, heads, q_weight, k_weight, cos, sin, eps, interleaved)
 
 
 def implementation(device: str) -> tuple[str, str]:

@@ -1,8 +1,10 @@
-"""RMS normalisation and interleaved rotation on a CPU: each pair of channels as one complex number.
+"""RMS normalisation and interleaved rotation on a CPU: each pair of channels as one complex number, queries
+and keys together.
 
-The rotation is then one pass over contiguous memory instead of six over every second element: 211 -> 58 us
-with the normalisation for 64 tokens of 6 heads of 64, 19.0 -> 5.0 ms for 768 of 24 of 128 (float32, one
-core).
+The rotation is then one pass over contiguous memory instead of six over every second element: with the
+normalisation 211 -> 58 us for 64 tokens of 6 heads of 64, 19.0 -> 5.0 ms for 768 of 24 of 128 (float32, one
+Zen 4 core). Queries and keys in one go instead of two: 103 -> 51 us for 112 tokens of 6 + 6 heads of 64 (Zen
+5).
 
 Samples go one by one: the complex product rounds differently in the body and the tail of its loop, and where
 the tails fall depends on the size of the tensor.
@@ -12,20 +14,20 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
-def normed_and_rotated(x: Tensor, weight: Tensor, cos: Tensor, sin: Tensor, eps: float) -> Tensor:
-    """x [B, S, H, D] normalised by head and rotated by pairs (2i, 2i+1); as the reference, to rounding."""
-    wide = torch.promote_types(x.dtype, torch.float32)
+def qk_rope(
+    qk: Tensor, heads: int, q_weight: Tensor, k_weight: Tensor, cos: Tensor, sin: Tensor, eps: float
+) -> tuple[Tensor, Tensor]:
+    """As `reference.qk_rope` with interleaved pairs, to rounding."""
+    dtype, wide = qk.dtype, torch.promote_types(qk.dtype, torch.float32)
+    count, channels = qk.shape[2:]
     turn = torch.complex(cos.to(wide), sin.to(wide)).unsqueeze(1)
-    weight = weight.to(wide)
-    out = torch.empty(x.shape, dtype=wide)
-    for sample, rotated in zip(x, out, strict=True):
-        normed = functional.rms_norm(sample.to(wide), weight.shape, weight, eps)
-        torch.mul(_as_complex(normed), turn, out=_as_complex(rotated))
-    return out.to(x.dtype)
-
-
-def _as_complex(x: Tensor) -> Tensor:
-    return torch.view_as_complex(x.view(*x.shape[:-1], -1, 2))
+    weight = torch.cat([q_weight.expand(heads, channels), k_weight.expand(count - heads, channels)]).to(wide)
+    out = torch.empty(qk.shape, dtype=wide)
+    for sample, turned in zip(qk.to(wide), out, strict=True):
+        mean_square = sample.square().mean(dim=-1, keepdim=True)
+        torch.mul(sample, weight, out=turned).mul_(mean_square.add_(eps).rsqrt_())
+        torch.view_as_complex(turned.view(-1, count, channels // 2, 2)).mul_(turn)
+    out = out.to(dtype)
+    return out[:, :, :heads], out[:, :, heads:]

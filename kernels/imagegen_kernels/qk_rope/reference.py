@@ -10,8 +10,8 @@ from imagegen_kernels.rms_norm.reference import rms_norm
 
 
 def qk_rope(
-    q: Tensor,
-    k: Tensor,
+    qk: Tensor,
+    heads: int,
     q_weight: Tensor,
     k_weight: Tensor,
     cos: Tensor,
@@ -25,7 +25,7 @@ def qk_rope(
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         return rotate(rms_norm(wide, weight, eps), cos, sin, interleaved).to(x.dtype)
 
-    return turned(q, q_weight), turned(k, k_weight)
+    return turned(qk[:, :, :heads], q_weight), turned(qk[:, :, heads:], k_weight)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool) -> Tensor:
