@@ -5,7 +5,7 @@ Each row is cut into K / group_size groups with a scale each; group_size = K is 
 
 format   codes            packed          columns, group_size     bits a weight, group 128
 binary   -1, +1           uint8 [N, K/8]  multiples of 128        1.125
-ternary  -1, 0, +1        uint8 [N, K/4]  multiples of 128        2.125 (1.725 on disk: base3.py)
+ternary  -1, 0, +1        uint8 [N, K/4]  multiples of 128        2.125 (1.73 on disk: base3.py)
 int4     -8..7            uint8 [N, K/2]  multiples of 32         4.125 (4.1875 with zero points)
 int8     -127..127        int8 [N, K]     any                     8.125
 
