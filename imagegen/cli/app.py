@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from imagegen import __version__
 from imagegen.cli.batch import batch
+from imagegen.cli.check import check
 from imagegen.cli.doctor import doctor
 from imagegen.cli.exit_codes import exit_code_table
 from imagegen.cli.failure import as_json, as_text
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (generate, batch, finish, presets, serve, doctor):
+for _command in (generate, batch, finish, check, presets, serve, doctor):
     app.command()(_command)
 app.add_typer(models, name="models")
 

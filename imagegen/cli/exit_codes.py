@@ -4,7 +4,7 @@ from __future__ import annotations
 
 EXIT_CODES = {
     0: "done",
-    1: "an error that nobody foresaw; please report it",
+    1: "a checked picture breaks a marketplace's rule; or an error that nobody foresaw, which please report",
     2: "a wrong option, request field or setting",
     3: "no model of that name",
     4: "a model's files are missing, damaged or do not fit together",

@@ -13,7 +13,7 @@ from imagegen.cli.json_line import Json, print_json
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from imagegen_postprocess import Recipe
+    from imagegen_postprocess import CheckReport, Recipe
 
 
 def finish(
@@ -26,9 +26,12 @@ def finish(
 ) -> None:
     """Finish photos: cut out, balance colours, centre on a clean canvas. PNG, or what the preset asks for.
 
-    A photo that cannot be used does not stop the others; exit code 11 says that there was one.
+    A photo that cannot be used does not stop the others; exit code 11 says that there was one. With a preset
+    every finished file is checked against it; exit code 1 says that one broke a rule.
     """
     from imagegen.batch.file_names import FileNames
+    from imagegen.cli.check import BROKEN
+    from imagegen.cli.checking import check_file, print_check
     from imagegen.cli.destination import require_writable
     from imagegen.cli.failure import as_json, as_text
     from imagegen.cli.progress import bar
@@ -41,19 +44,24 @@ def finish(
     require_writable(out / "picture.png")
     names = FileNames()
     made: list[dict[str, Any]] = []
+    checks: dict[Path, CheckReport] = {}
     failures: list[tuple[Path, ImagegenError]] = []
     with bar("Finishing") as progress, Studio(load_settings()) as studio:
         for done, file in enumerate(files, start=1):
             try:
                 artifact = studio.finish(_open(file), chosen)
                 target = artifact.save(out / names.take(*_name(file.stem, chosen)))
+                if chosen.preset is not None:
+                    checks[target] = check_file(target, chosen.preset)
             except ImagegenError as error:
                 failures.append((file, error))
             else:
-                made.append({"source": str(file), "file": str(target), **artifact.to_dict()})
+                check = {"check": checks[target].to_dict()} if target in checks else {}
+                made.append({"source": str(file), "file": str(target), **artifact.to_dict(), **check})
             progress.show("Finishing", done, len(files))
     if failures and len(files) == 1:
         raise failures[0][1]
+    broken = not all(report.passed for report in checks.values())
     incomplete = BatchIncomplete(f"{len(failures)} of {len(files)} photos could not be finished")
     if json:
         result: dict[str, Any] = {"pictures": made}
@@ -61,13 +69,17 @@ def finish(
             result["failed"] = [{"source": str(file), "error": as_json(error)} for file, error in failures]
             result["error"] = as_json(incomplete)
         print_json(result)
-        raise typer.Exit(incomplete.exit_code if failures else 0)
+        raise typer.Exit(incomplete.exit_code if failures else BROKEN if broken else 0)
     for picture in made:
         typer.echo(f"{picture['source']} -> {picture['file']}")
+    for target, report in checks.items():
+        print_check(target, report, everything=False)
     for _, failure in failures:
         typer.echo(as_text(failure), err=True)
     if failures:
         raise incomplete
+    if broken:
+        raise typer.Exit(BROKEN)
 
 
 def _name(stem: str, recipe: Recipe) -> tuple[str, str]:

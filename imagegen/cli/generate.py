@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imagegen.cli.finishing import Background, Preset, Size, recipe
 from imagegen.cli.json_line import Json, print_json
+
+if TYPE_CHECKING:
+    from imagegen_postprocess import CheckReport
 
 
 def generate(
@@ -41,6 +44,8 @@ def generate(
 ) -> None:
     """Make a product picture from a description."""
     started = time.perf_counter()
+    from imagegen.cli.check import BROKEN
+    from imagegen.cli.checking import check_file, print_check
     from imagegen.cli.destination import destinations
     from imagegen.cli.progress import bar
     from imagegen.errors import InvalidRequest
@@ -70,6 +75,7 @@ def generate(
     from imagegen.studio import Studio
 
     made = []
+    checks: dict[Path, CheckReport] = {}
     with bar(f"Loading {card.name}") as progress, Studio(settings) as studio:
         total = n * (steps or card.steps)
         done = itertools.count(1)
@@ -84,12 +90,20 @@ def generate(
             for file, picture in zip(files[group], pictures, strict=True):
                 artifact = picture.result()
                 artifact.save(file)
-                made.append({"file": str(file), **artifact.to_dict()})
+                entry = {"file": str(file), **artifact.to_dict()}
+                if chosen is not None and chosen.preset is not None:
+                    checks[file] = check_file(file, chosen.preset)
+                    entry["check"] = checks[file].to_dict()
+                made.append(entry)
     seconds = time.perf_counter() - started
+    code = 0 if all(report.passed for report in checks.values()) else BROKEN
     if json:
         print_json({"pictures": made, "seconds": round(seconds, 3)})
-        return
+        raise typer.Exit(code)
     for entry in made:
         typer.echo(f"{entry['file']}  {entry['width']}x{entry['height']}, seed {entry['request']['seed']}")
         for warning in entry["warnings"]:
             typer.echo(f"  note: {warning}", err=True)
+    for file, report in checks.items():
+        print_check(file, report, everything=False)
+    raise typer.Exit(code)

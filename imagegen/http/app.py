@@ -11,7 +11,7 @@ from imagegen.http.auth import KeyRing, RequireKey
 from imagegen.http.body_limit import MAX_JSON_BYTES, BodyLimit
 from imagegen.http.envelope import Envelope
 from imagegen.http.loopback import LoopbackOnly
-from imagegen.http.routes import artifacts, health, images, models, presets
+from imagegen.http.routes import artifacts, check, health, images, models, presets
 from imagegen.settings import Settings
 from imagegen.studio import Studio
 from imagegen.web import pages
@@ -26,7 +26,7 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
         Middleware(Envelope),
         *([] if ring else [Middleware(LoopbackOnly)]),
         Middleware(RequireKey, ring),
-        Middleware(BodyLimit, MAX_JSON_BYTES),
+        Middleware(BodyLimit, MAX_JSON_BYTES, {check.PATH: check.MAX_PICTURE_BYTES}),
     ]
     app = FastAPI(
         title="imagegen",
@@ -39,7 +39,7 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
     )
     problems.install(app)
     openapi.install(app, keys_required=bool(ring))
-    for resource in (images, models, presets, artifacts, health):
+    for resource in (images, models, presets, check, artifacts, health):
         app.include_router(resource.router(studio, settings))
     app.include_router(pages.router())
     return app

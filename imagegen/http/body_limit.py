@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import HTTPException
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,20 +15,22 @@ MAX_JSON_BYTES = 1 << 20  # the longest prompt takes 384,000, all of it written 
 
 class BodyLimit:
     """Refuses bodies above `most` bytes with 413: at once when their Content-Length says so, else where they
-    pass it."""
+    pass it. `files` are the paths that take whole files, with limits of their own."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, files: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._most = most
-        self._detail = f"the body is larger than {most:,} bytes"
+        self._files = files or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        most = self._files.get(scope["path"], self._most)
+        detail = f"the body is larger than {most:,} bytes"
         announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdecimal() and int(announced[:20]) > self._most:
+        if announced.isdecimal() and int(announced[:20]) > most:
             # The rest of the body is not read, so the connection cannot be used again.
-            answer = problem(scope["state"]["request_id"], 413, self._detail, headers={"Connection": "close"})
+            answer = problem(scope["state"]["request_id"], 413, detail, headers={"Connection": "close"})
             return await answer(scope, receive, send)
         seen = 0
 
@@ -34,8 +38,8 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._most:
-                raise HTTPException(413, self._detail, headers={"Connection": "close"})
+            if seen > most:
+                raise HTTPException(413, detail, headers={"Connection": "close"})
             return message
 
         return await self._app(scope, counted, send)

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from imagegen_postprocess.finishing import Finished, finish
     from imagegen_postprocess.intake import open_picture
     from imagegen_postprocess.marketplaces.catalog import load_preset, preset_names
+    from imagegen_postprocess.marketplaces.checker import CheckReport, check
     from imagegen_postprocess.marketplaces.preset import Preset
+    from imagegen_postprocess.provenance.file_facts import FileFacts, read_facts
     from imagegen_postprocess.recipe import Recipe
     from imagegen_postprocess.report import FinishReport, StepReport
 
 __all__ = [
+    "CheckReport",
     "DependencyMissing",
+    "FileFacts",
     "FinishReport",
     "Finished",
     "FinishingError",
@@ -42,16 +46,20 @@ __all__ = [
     "Recipe",
     "RecipeInvalid",
     "StepReport",
+    "check",
     "encode",
     "encode_within",
     "finish",
     "load_preset",
     "open_picture",
     "preset_names",
+    "read_facts",
 ]
 
 _HOMES = {
+    "CheckReport": "marketplaces.checker",
     "DependencyMissing": "errors",
+    "FileFacts": "provenance.file_facts",
     "FinishReport": "report",
     "Finished": "finishing",
     "FinishingError": "errors",
@@ -62,12 +70,14 @@ _HOMES = {
     "Recipe": "recipe",
     "RecipeInvalid": "errors",
     "StepReport": "report",
+    "check": "marketplaces.checker",
     "encode": "encoding",
     "encode_within": "encoding",
     "finish": "finishing",
     "load_preset": "marketplaces.catalog",
     "open_picture": "intake",
     "preset_names": "marketplaces.catalog",
+    "read_facts": "provenance.file_facts",
 }
 
 

@@ -89,6 +89,7 @@ def test_a_preset_decides_size_format_and_name(imagegen: Imagegen, photo: Path, 
     (made,) = ended.json()["pictures"]
     assert (ended.code, Path(made["file"]).name) == (0, "blue-box.jpg")
     assert made["recipe"]["preset"] == "vtex"
+    assert (made["check"]["verdict"], made["check"]["preset"]) == ("pass", "vtex")
     with Image.open(made["file"]) as picture:
         assert (picture.format, picture.size) == ("JPEG", (1000, 1000))
 
@@ -105,3 +106,14 @@ def test_a_preset_that_cannot_be_kept_is_refused(
 ) -> None:
     ended = imagegen("finish", photo, "--out", tmp_path / "out", *arguments, "--json")
     assert (ended.code, ended.json()["error"]["field"]) == (2, field)
+
+
+def test_what_breaks_a_rule_of_the_preset_is_written_and_reported(
+    imagegen: Imagegen, photo: Path, tmp_path: Path
+) -> None:
+    arguments = ("--preset", "amazon", "--background", "#dddddd", "--size", "600x600")
+    ended = imagegen("finish", photo, "--out", tmp_path / "out", *arguments)
+    assert ended.code == 1
+    assert "blue-box.MAIN.jpg: FAIL for amazon" in ended.out
+    assert "#dddddd" in ended.out
+    assert (tmp_path / "out" / "blue-box.MAIN.jpg").is_file()

@@ -13,7 +13,9 @@ def test_the_public_face() -> None:
         dir(imagegen_postprocess)
         == imagegen_postprocess.__all__
         == [
+            "CheckReport",
             "DependencyMissing",
+            "FileFacts",
             "FinishReport",
             "Finished",
             "FinishingError",
@@ -24,12 +26,14 @@ def test_the_public_face() -> None:
             "Recipe",
             "RecipeInvalid",
             "StepReport",
+            "check",
             "encode",
             "encode_within",
             "finish",
             "load_preset",
             "open_picture",
             "preset_names",
+            "read_facts",
         ]
     )
     for name in imagegen_postprocess.__all__:

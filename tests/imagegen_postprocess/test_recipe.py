@@ -13,7 +13,7 @@ from imagegen_postprocess import FinishingError, Recipe, RecipeInvalid
 SIDES = st.integers(16, 8192)
 RECIPES = st.builds(
     lambda cutout, background, white_balance, exposure, fill, size, preset: Recipe(
-        cutout, background, white_balance, exposure, fill, *size, preset
+        cutout, background, white_balance, exposure, fill, size[0], size[1], preset
     ),
     st.sampled_from(["plain", "none", "u2netp", "isnet-general-use", "birefnet-general-lite"]),
     st.one_of(st.sampled_from(["white", "transparent"]), st.from_regex(r"#[0-9a-fA-F]{6}", fullmatch=True)),

@@ -1,0 +1,1 @@
+"""Provenance: what a file says of how its picture came to be."""
