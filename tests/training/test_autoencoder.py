@@ -15,8 +15,10 @@ from PIL import Image
 
 from training import optimize as optimize_module
 from training.autoencoder import (
+    GREY_SHARE,
     DecoderTrainer,
     LatentPictures,
+    colourfulness,
     hint_loss,
     picture_loss,
     train_decoder,
@@ -104,6 +106,15 @@ def test_photos_lie_beside_their_latents_and_are_decoded_once(folder: Path) -> N
     written = (folder / "pictures.npy").stat().st_mtime_ns
     assert np.array_equal(pictures_in(folder).photos, data.photos)
     assert (folder / "pictures.npy").stat().st_mtime_ns == written
+
+
+def test_colourful_photos_are_likelier(folder: Path) -> None:
+    data = pictures_in(folder)
+    chances = np.diff([0.0, *data.likelihoods])
+    colours = [colourfulness(shot) for shot in data.photos]
+    assert np.argmax(chances) == np.argmax(colours)
+    assert chances.min() > GREY_SHARE
+    assert colourfulness(np.full((SIDE, SIDE, 3), 90, np.uint8)) == 0
 
 
 def test_photos_of_other_latents_are_refused(folder: Path) -> None:
