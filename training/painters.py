@@ -50,7 +50,7 @@ def of_phase(recipe: Recipe, phase: str) -> Painter:
         make_ternary(network.transformer)
     levels, guidance = (teacher_levels(), TEACHER_GUIDANCE) if phase == "flow" else (SIGMAS, 1.0)
     statistics = recipe.statistics()
-    autoencoder = recipe.autoencoder().to(torch.bfloat16).to(memory_format=torch.channels_last)
+    autoencoder = recipe.autoencoder().to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def paint(prompts: Sequence[str], seeds: Sequence[int]) -> NDArray[np.uint8]:
@@ -58,11 +58,10 @@ def of_phase(recipe: Recipe, phase: str) -> Painter:
         for texts, numbers in _batches(prompts, seeds):
             start = noise(numbers, TOKEN_CHANNELS, GRID, GRID)
             tokens = draw(network, texts, start, levels, guidance)
-            latents = unpatchify(statistics.denormalize(tokens)).to(torch.bfloat16)
-            decoded = torch.cat(
-                [autoencoder.decode(single).sample.float() for single in latents.unsqueeze(1)]
-            )
-            pixels = (decoded / 2 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
+            latents = unpatchify(statistics.denormalize(tokens))
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                decoded = torch.cat([autoencoder.decode(single).sample for single in latents.unsqueeze(1)])
+            pixels = (decoded.float() / 2 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
             pictures.append(pixels.permute(0, 2, 3, 1).numpy())
         return np.concatenate(pictures)
 

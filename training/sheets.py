@@ -1,5 +1,6 @@
 """Pictures on a sheet with a line or two of text under each, to look at."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ def contact_sheet(cells: Sequence[Cell], columns: int) -> Image.Image:
         picture = Image.fromarray(cell.picture).resize((CELL, CELL), Image.Resampling.LANCZOS)
         sheet.paste(picture, (left, top))
         for line, (text, good) in enumerate(cell.lines):
+            # Pillow's own font has no accents.
+            text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
             while pen.textlength(text, font) > CELL - 6:
                 text = text[:-1]
             pen.text((left + 3, top + CELL + line * LINE), text, GOOD if good else BAD, font)

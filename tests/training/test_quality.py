@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from training.classifier import train_classifier
 from training.evaluate import aims
-from training.painters import teacher_levels
 from training.photos import Photos
 from training.quality import Quality
 
@@ -111,8 +110,3 @@ def test_aims_name_what_is_met_and_what_is_missing() -> None:
     }
     met = [aim["met"] for aim in aims(result).values()]
     assert met == [True, True, False, True, None, None]
-
-
-def test_teacher_levels_hold_the_sigmas_of_inference() -> None:
-    assert teacher_levels(4) == pytest.approx([1.0, 0.9, 0.75, 0.5, 0.0])
-    assert len(teacher_levels(50)) == 51
