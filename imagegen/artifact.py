@@ -24,9 +24,17 @@ LEAST_QUALITY = 50
 FORMATS: tuple[Format, ...] = ("png", "jpeg", "webp")
 _SUFFIXES: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
-# IPTC digital source types: how a picture came to be (cv.iptc.org/newscodes/digitalsourcetype).
+# IPTC digital source types: how a picture came to be (cv.iptc.org/newscodes/digitalsourcetype). Every file
+# says it in its XMP.
 GENERATED = "trainedAlgorithmicMedia"
 RETOUCHED = "algorithmicallyEnhanced"
+MADE_BY_MACHINE = (
+    GENERATED,
+    "compositeWithTrainedAlgorithmicMedia",
+    "compositeSynthetic",
+    "algorithmicMedia",
+)
+"""What finishing a picture does not change: a generated one stays a generated one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +88,18 @@ class Artifact:
         return None if self.recipe is None or self.recipe.preset is None else load_preset(self.recipe.preset)
 
     def encode(self, format: Format | None = None, *, quality: int = 90) -> bytes:
-        """The picture as a file with an sRGB profile; the format is the preset's or png unless given.
+        """The picture as a file with an sRGB profile and its digital source type.
 
-        quality 1..100 for jpeg and webp; what a preset's marketplace limits in bytes gets the highest quality
-        up to this one that fits. Raises InvalidRequest: a transparent JPEG, a format that the marketplace
-        does not take, a file that cannot be made small enough.
+        format: the preset's, or png, unless given. quality: 1..100 for jpeg and webp; what a preset's
+        marketplace limits in bytes gets the highest quality up to this one that fits. Raises InvalidRequest:
+        a transparent JPEG, a format that the marketplace does not take, a file that cannot be small enough.
         """
         from imagegen_postprocess import FinishingError, encode, encode_within
 
-        preset = self.preset
+        preset, origin = self.preset, self.provenance.digital_source_type
         try:
             if preset is None:
-                return encode(self.picture, format or "png", quality)
+                return encode(self.picture, format or "png", quality, source_type=origin)
             chosen = format or preset.format_for("transparent" if self.picture.mode == "RGBA" else "white")
             if chosen not in preset.formats:
                 raise InvalidRequest(
@@ -100,7 +108,9 @@ class Artifact:
                     hint=f"take {' or '.join(preset.formats)}",
                 )
             least = preset.min_quality or LEAST_QUALITY
-            return encode_within(self.picture, chosen, preset.max_bytes, max(quality, least), least)
+            return encode_within(
+                self.picture, chosen, preset.max_bytes, max(quality, least), least, source_type=origin
+            )
         except FinishingError as error:
             raise InvalidRequest(error.message, field=error.field or "format", hint=error.hint) from error
 

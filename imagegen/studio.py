@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from imagegen.artifact import GENERATED, RETOUCHED, Artifact, Provenance
+from imagegen.artifact import GENERATED, MADE_BY_MACHINE, RETOUCHED, Artifact, Provenance
 from imagegen.engine import Engine, Generation
 from imagegen.errors import Cancelled, InputFileInvalid, InvalidRequest, MissingDependency
 from imagegen.request import ImageRequest
@@ -71,18 +71,19 @@ class Studio:
         return artifact
 
     def finish(self, picture: Image, recipe: Recipe | None = None) -> Artifact:
-        """Finishes a photo: cut-out, colour, canvas.
+        """Finishes a photo: cut-out, colour, canvas. A picture that says it was generated goes on saying so.
 
         Raises InvalidRequest naming the recipe's field or the picture.
         """
-        from imagegen_postprocess import Recipe
+        from imagegen_postprocess import Recipe, origin_of
 
         started = time.perf_counter()
         chosen = recipe if recipe is not None else Recipe()
+        origin = origin_of(picture)
         finished = _finished(picture, chosen)
         return Artifact(
             picture=finished.picture,
-            provenance=Provenance(RETOUCHED),
+            provenance=Provenance(origin if origin in MADE_BY_MACHINE else RETOUCHED),
             timings={"finish": time.perf_counter() - started},
             recipe=chosen,
             report=finished.report,
@@ -160,8 +161,21 @@ def _artifact(generation: Generation) -> Artifact:
         timings=timings,
         recipe=recipe,
         report=report,
-        warnings=generation.warnings,
+        warnings=(*generation.warnings, *_rules(recipe)),
     )
+
+
+def _rules(recipe: Recipe | None) -> tuple[str, ...]:
+    """What the recipe's marketplace says of generated pictures, for the one who asked for one."""
+    from imagegen_postprocess import load_preset
+
+    if recipe is None or recipe.preset is None:
+        return ()
+    preset = load_preset(recipe.preset)
+    rule = preset.of_generated
+    if rule is None:
+        return ()
+    return (f"{preset.title}: generated pictures are {rule.bound} ({rule.note}); {rule.sources[0]}",)
 
 
 def _finished(picture: Image, recipe: Recipe) -> Finished:

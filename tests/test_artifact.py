@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imagegen.artifact import GENERATED, Artifact, Format, Provenance, format_of
+from imagegen.artifact import GENERATED, RETOUCHED, Artifact, Format, Provenance, format_of
 from imagegen.errors import InvalidRequest, OutputNotWritable
 from imagegen.request import ImageRequest
 from imagegen.store.files import ArtifactFiles
+from imagegen_postprocess import Recipe, read_facts
 
 
 @pytest.fixture
@@ -77,3 +78,23 @@ def test_the_store_gives_back_what_was_put(artifact: Artifact, tmp_path: Path, f
     assert path is not None
     with Image.open(io.BytesIO(path.read_bytes())) as stored:
         assert stored.size == artifact.picture.size
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
+@pytest.mark.parametrize("origin", [GENERATED, RETOUCHED])
+def test_every_file_says_how_it_was_made(tmp_path: Path, name: str, origin: str) -> None:
+    picture = Image.new("RGB", (64, 48))
+    picture.info["exif"] = b"SECRET"
+    file = Artifact(picture=picture, provenance=Provenance(origin)).save(tmp_path / name)
+    facts = read_facts(file.read_bytes(), name)
+    assert (facts.source_type, facts.exif, facts.gps) == (origin, False, False)
+
+
+def test_a_preset_limits_format_and_bytes() -> None:
+    noisy = Image.effect_noise((1024, 1024), 90).convert("RGB")
+    made = Artifact(picture=noisy, provenance=Provenance(RETOUCHED), recipe=Recipe(preset="shopee"))
+    assert made.encode().startswith(b"\xff\xd8")
+    assert len(made.encode(quality=100)) <= 2 << 20
+    with pytest.raises(InvalidRequest) as refused:
+        made.encode("webp")
+    assert refused.value.field == "format"

@@ -17,6 +17,7 @@ from imagegen.cli.exit_codes import exit_code_table
 from imagegen.cli.failure import as_json, as_text
 from imagegen.cli.finish import finish
 from imagegen.cli.generate import generate
+from imagegen.cli.inspect import inspect
 from imagegen.cli.json_line import print_json
 from imagegen.cli.models import models
 from imagegen.cli.presets import presets
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (generate, batch, finish, check, presets, serve, doctor):
+for _command in (generate, batch, finish, check, inspect, presets, serve, doctor):
     app.command()(_command)
 app.add_typer(models, name="models")
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imagegen_postprocess.marketplaces.catalog import load_preset, preset_names
     from imagegen_postprocess.marketplaces.checker import CheckReport, check
     from imagegen_postprocess.marketplaces.preset import Preset
-    from imagegen_postprocess.provenance.file_facts import FileFacts, read_facts
+    from imagegen_postprocess.provenance.file_facts import FileFacts, origin_of, read_facts
     from imagegen_postprocess.recipe import Recipe
     from imagegen_postprocess.report import FinishReport, StepReport
 
@@ -52,6 +52,7 @@ __all__ = [
     "finish",
     "load_preset",
     "open_picture",
+    "origin_of",
     "preset_names",
     "read_facts",
 ]
@@ -76,6 +77,7 @@ _HOMES = {
     "finish": "finishing",
     "load_preset": "marketplaces.catalog",
     "open_picture": "intake",
+    "origin_of": "provenance.file_facts",
     "preset_names": "marketplaces.catalog",
     "read_facts": "provenance.file_facts",
 }

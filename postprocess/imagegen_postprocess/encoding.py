@@ -1,24 +1,28 @@
-"""Finished pictures as PNG, JPEG or WebP bytes with an sRGB profile and no other metadata."""
+"""Finished pictures as PNG, JPEG or WebP bytes: an sRGB profile, the source type, no other metadata."""
 
 from __future__ import annotations
 
 import io
+import re
 from functools import cache
 from typing import Any
 
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from imagegen_postprocess.errors import FinishingError
+from imagegen_postprocess.provenance.xmp import packet
 
 FORMATS = ("png", "jpeg", "webp")
 _WEBP_MAX_SIDE = 16383  # 14-bit size fields of the VP8 frame header (RFC 6386, 9.1)
 
 
-def encode(picture: Image.Image, format: str, quality: int = 90) -> bytes:
+def encode(picture: Image.Image, format: str, quality: int = 90, *, source_type: str | None = None) -> bytes:
     """RGB or RGBA picture -> file bytes. Equal pictures give equal bytes.
 
     format: "png" (lossless), "jpeg" (4:4:4, no transparency) or "webp" (lossy). quality: 1..100, unused by
-    PNG. Raises FinishingError, field "format", "quality" or "picture".
+    PNG. source_type: a code of IPTC's digital source types, one word, written as XMP; None writes no XMP.
+    Raises FinishingError, field "format", "quality", "picture" or "source_type".
     """
     if format not in FORMATS:
         raise FinishingError(f"format is {format!r}", field="format", hint=f"Use {', '.join(FORMATS)}")
@@ -38,6 +42,12 @@ def encode(picture: Image.Image, format: str, quality: int = 90) -> bytes:
         raise FinishingError(
             f"WebP holds at most {_WEBP_MAX_SIDE} pixels a side", field="format", hint="Use png or jpeg"
         )
+    if source_type is not None and not re.fullmatch(r"[A-Za-z]{1,64}", source_type):
+        raise FinishingError(
+            f"source_type is {source_type!r}",
+            field="source_type",
+            hint="Use a code like trainedAlgorithmicMedia",
+        )
     options: dict[str, dict[str, Any]] = {
         "png": {},
         "jpeg": {"quality": quality, "subsampling": "4:4:4", "optimize": True},
@@ -45,20 +55,32 @@ def encode(picture: Image.Image, format: str, quality: int = 90) -> bytes:
     }
     # Only pixels are handed on: Pillow would otherwise write back EXIF and XMP found in `picture.info`.
     bare = Image.frombytes(picture.mode, picture.size, picture.tobytes())
+    if source_type is not None and format == "png":
+        texts = PngInfo()
+        texts.add_itxt("XML:com.adobe.xmp", packet(source_type).decode())
+        options["png"]["pnginfo"] = texts
+    elif source_type is not None:
+        options[format]["xmp"] = packet(source_type)
     buffer = io.BytesIO()
     bare.save(buffer, format, icc_profile=srgb_profile(), **options[format])
     return buffer.getvalue()
 
 
 def encode_within(
-    picture: Image.Image, format: str, max_bytes: int | None, quality: int = 90, least_quality: int = 50
+    picture: Image.Image,
+    format: str,
+    max_bytes: int | None,
+    quality: int = 90,
+    least_quality: int = 50,
+    *,
+    source_type: str | None = None,
 ) -> bytes:
     """`encode` at the highest quality, `quality` or below, whose file has at most `max_bytes` bytes.
 
     max_bytes: None for no limit. least_quality: 1..quality; below it pictures look worse than smaller ones
     would. Raises FinishingError, field "max_bytes", when no file fits, and what `encode` raises.
     """
-    best = encode(picture, format, quality)
+    best = encode(picture, format, quality, source_type=source_type)
     if max_bytes is None or len(best) <= max_bytes:
         return best
     fits: bytes | None = None
@@ -66,7 +88,7 @@ def encode_within(
     while low <= high:
         # Files grow with quality, but for a few bytes here and there: what is returned was itself measured.
         middle = (low + high + 1) // 2
-        data = encode(picture, format, middle)
+        data = encode(picture, format, middle, source_type=source_type)
         if len(data) <= max_bytes:
             fits, low = data, middle + 1
         else:

@@ -16,7 +16,7 @@ from imagegen.cli.exit_codes import EXIT_CODES
 from imagegen.errors import ImagegenError
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
-COMMANDS = ("generate", "batch", "finish", "check", "presets", "serve", "models", "doctor")
+COMMANDS = ("generate", "batch", "finish", "check", "inspect", "presets", "serve", "models", "doctor")
 
 
 def errors(kind: type[ImagegenError] = ImagegenError) -> Iterator[type[ImagegenError]]:

@@ -82,3 +82,13 @@ def test_a_transparent_picture_gets_a_format_that_can_hold_it() -> None:
     with pytest.raises(RecipeInvalid) as refusal:
         load_preset("zalando").format_for("transparent")
     assert refusal.value.field == "background"
+
+
+def test_what_is_said_of_generated_pictures_has_a_note_and_a_source() -> None:
+    rules = {name: load_preset(name).of_generated for name in preset_names()}
+    assert {name: rule.bound for name, rule in rules.items() if rule is not None} == {
+        "amazon": "restricted",
+        "etsy": "forbidden",
+        "tiktok": "labelled",
+    }
+    assert all(rule.note and rule.sources for rule in rules.values() if rule is not None)

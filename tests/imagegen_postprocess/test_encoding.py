@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from imagegen_postprocess import FinishingError, encode, encode_within
+from imagegen_postprocess import FinishingError, encode, encode_within, read_facts
 from imagegen_postprocess.encoding import FORMATS, srgb_profile
 
 
@@ -116,3 +120,41 @@ def test_what_fits_at_no_quality_is_refused(format: str) -> None:
         encode_within(gradient(), format, 300)
     assert refusal.value.field == "max_bytes"
     assert "fewer pixels" in (refusal.value.hint or "")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("origin", ["trainedAlgorithmicMedia", "algorithmicallyEnhanced"])
+def test_the_source_type_is_written_and_read_back(format: str, origin: str) -> None:
+    data = encode(gradient(), format, source_type=origin)
+    facts = read_facts(data, "a")
+    assert (facts.source_type, facts.colour_space, facts.exif) == (origin, "sRGB", False)
+    assert data == encode(gradient(), format, source_type=origin)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_another_program_reads_the_source_type(format: str, tmp_path: Path) -> None:
+    exiftool = shutil.which("exiftool")
+    if exiftool is None:
+        pytest.skip("exiftool is not installed (apt-get install libimage-exiftool-perl)")
+    file = tmp_path / f"a.{format}"
+    file.write_bytes(encode(gradient(), format, source_type="trainedAlgorithmicMedia"))
+    command = [exiftool, "-json", "-n", "-validate", "-XMP-iptcExt:all", str(file)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    (said,) = json.loads(ran.stdout)
+    address = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    assert said["DigitalSourceType"] == address
+    assert said["Validate"] in ("0 0 0", "OK")
+
+
+def test_the_mark_counts_among_the_bytes() -> None:
+    plain, marked = (encode(gradient(), "jpeg", source_type=origin) for origin in (None, "digitalCapture"))
+    assert len(marked) > len(plain)
+    within = encode_within(gradient(), "jpeg", len(marked) - 1, source_type="digitalCapture")
+    assert len(within) < len(marked)
+
+
+@pytest.mark.parametrize("origin", ["", "two words", "<tag>", "a/b"])
+def test_a_source_type_is_one_word(origin: str) -> None:
+    with pytest.raises(FinishingError) as refusal:
+        encode(gradient(), "png", source_type=origin)
+    assert refusal.value.field == "source_type"

@@ -32,6 +32,7 @@ def test_the_public_face() -> None:
             "finish",
             "load_preset",
             "open_picture",
+            "origin_of",
             "preset_names",
             "read_facts",
         ]

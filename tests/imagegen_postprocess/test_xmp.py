@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagegen_postprocess.provenance.xmp import source_type
+from imagegen_postprocess.provenance.xmp import packet, source_type
 
 ADDRESS = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 HEAD = (
@@ -51,3 +51,7 @@ def test_a_packet_without_one_says_nothing(packet: bytes) -> None:
 def test_any_bytes_are_survived(packet: bytes) -> None:
     source_type(packet)
     source_type(HEAD.encode() + packet)
+
+
+def test_what_is_written_is_read() -> None:
+    assert source_type(packet("algorithmicallyEnhanced")) == "algorithmicallyEnhanced"

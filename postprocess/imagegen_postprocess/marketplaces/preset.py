@@ -107,6 +107,11 @@ class Preset:
         found = [limit.bound for limit in self.limits if limit.measure == "jpeg_quality"]
         return max((int(bound) for bound in found if isinstance(bound, (int, float))), default=None)
 
+    @property
+    def of_generated(self) -> Limit | None:
+        """What the marketplace says of generated pictures, if anything."""
+        return next((limit for limit in self.limits if limit.measure == "generated"), None)
+
     def recipe_fields(self) -> dict[str, Any]:
         """What the preset says of a recipe's fields."""
         return {"width": self.width, "height": self.height, "background": self.background, "fill": self.fill}

@@ -50,7 +50,6 @@ def read_file(data: bytes, name: str) -> tuple[Image.Image, FileFacts]:
     picture = open_picture(data, name=name)
     upright = ImageOps.exif_transpose(picture)
     format = (picture.format or "").lower().replace("mpo", "jpeg")
-    packet = picture.info.get("xmp") or b""
     exif = picture.getexif()
     facts = FileFacts(
         name=PurePath(name).name,
@@ -62,7 +61,7 @@ def read_file(data: bytes, name: str) -> tuple[Image.Image, FileFacts]:
         frames=getattr(picture, "n_frames", 1),
         colour_space=_colour_space(picture),
         jpeg_quality=_jpeg_quality(picture),
-        source_type=source_type(packet.encode() if isinstance(packet, str) else packet),
+        source_type=origin_of(picture),
         c2pa=has_manifest(data, format),
         exif=len(exif) > 0,
         gps=len(exif.get_ifd(ExifTags.IFD.GPSInfo)) > 0,
@@ -73,6 +72,12 @@ def read_file(data: bytes, name: str) -> tuple[Image.Image, FileFacts]:
 def read_facts(data: bytes, name: str) -> FileFacts:
     """The facts of a picture file; PictureInvalid for what is none."""
     return read_file(data, name)[1]
+
+
+def origin_of(picture: Image.Image) -> str | None:
+    """The code of the digital source type that an opened picture carries; None when it has none."""
+    packet = picture.info.get("xmp") or b""
+    return source_type(packet.encode() if isinstance(packet, str) else packet)
 
 
 def _colour_space(picture: Image.Image) -> str:

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+CODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+"""IPTC's controlled vocabulary: an address is this and the code."""
+
 _PROPERTY = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _MAX_PACKET = 1 << 20  # a packet is 2 to 60 kB in practice; larger ones are not parsed
+
+
+def packet(source_type: str) -> bytes:
+    """An XMP packet that says how the picture came to be: a code of CODES, like "trainedAlgorithmicMedia"."""
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
+        f"<Iptc4xmpExt:DigitalSourceType>{CODES}{source_type}</Iptc4xmpExt:DigitalSourceType>"
+        '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+    ).encode()
 
 
 def source_type(packet: bytes) -> str | None:

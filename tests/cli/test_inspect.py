@@ -1,0 +1,53 @@
+"""imagegen inspect: what a file is and says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from imagegen_postprocess import encode
+
+Imagegen = Callable[..., Any]
+
+
+@pytest.fixture
+def generated(tmp_path: Path) -> Path:
+    file = tmp_path / "made.webp"
+    file.write_bytes(encode(Image.new("RGB", (64, 48)), "webp", source_type="trainedAlgorithmicMedia"))
+    return file
+
+
+def test_it_shows_what_the_file_says(imagegen: Imagegen, generated: Path) -> None:
+    ended = imagegen("inspect", generated)
+    assert ended.code == 0
+    for line in ("webp", "64x48", "sRGB", "trainedAlgorithmicMedia (made by a model)", "no manifest"):
+        assert line in ended.out
+
+
+def test_one_line_for_programs(imagegen: Imagegen, generated: Path) -> None:
+    facts = imagegen("inspect", generated, "--json").json()
+    assert (facts["source_type"], facts["c2pa"], facts["gps"]) == ("trainedAlgorithmicMedia", False, False)
+
+
+def test_a_photo_keeps_no_place_and_a_generated_picture_keeps_its_mark(
+    imagegen: Imagegen, generated: Path, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8825)[1] = "S"
+    exif.get_ifd(0x8825)[2] = (23.0, 33.0, 1.0)
+    photo = tmp_path / "photo.jpg"
+    Image.new("RGB", (64, 48), "white").save(photo, exif=exif)
+    assert imagegen("inspect", photo, "--json").json()["gps"]
+    assert imagegen("finish", photo, generated, "--out", tmp_path / "out").code == 0
+    for name, origin in (("photo.png", "algorithmicallyEnhanced"), ("made.png", "trainedAlgorithmicMedia")):
+        facts = imagegen("inspect", tmp_path / "out" / name, "--json").json()
+        assert (facts["source_type"], facts["exif"], facts["gps"]) == (origin, False, False)
+
+
+def test_what_is_no_picture_is_named(imagegen: Imagegen, tmp_path: Path) -> None:
+    ended = imagegen("inspect", tmp_path / "none.png", "--json")
+    assert (ended.code, ended.json()["error"]["field"]) == (5, str(tmp_path / "none.png"))
