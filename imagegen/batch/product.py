@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from imagegen.errors import InvalidRequest
 from imagegen.request import ImageRequest, parse_size
-from imagegen_postprocess import FinishingError, Recipe
+from imagegen_postprocess import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,8 @@ class Product:
             raise InvalidRequest("is empty", field="description")
         width, height = (parse_size(self.size) if self.size else None) or (None, None)
         recipe = recipe if recipe is not None else Recipe()
-        try:
-            recipe = recipe if width is None else replace(recipe, width=width, height=height)
-        except FinishingError as error:
-            raise InvalidRequest(error.message, field="size", hint=error.hint) from error
+        if width is not None:
+            recipe = replace(recipe, width=None, height=None)
         return ImageRequest(self.text, model, width, height, seed=self._seed(), recipe=recipe)
 
     def _seed(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,7 +59,9 @@ def generate(
             raise InvalidRequest("is part of finishing", field=option, hint="leave out --no-finish")
     canvas = parse_size(size) if size is not None else None
     width, height = canvas or (None, None)
-    chosen = None if no_finish else recipe(background, canvas, preset)
+    chosen = None if no_finish else recipe(background, preset=preset)
+    if chosen is not None and canvas is not None:
+        chosen = replace(chosen, width=None, height=None)  # the request's size goes before a preset's
     settings = load_settings(model=model)
     requests = ImageRequest(
         prompt,

@@ -8,6 +8,7 @@ import pytest
 
 from imagegen.batch.product import Product
 from imagegen.errors import InvalidRequest
+from imagegen_postprocess import Recipe
 
 BAG = Product(1, "bag-1", "A red bag")
 
@@ -43,3 +44,11 @@ def test_a_faulty_row_names_its_column(change: dict[str, str], field: str) -> No
     with pytest.raises(InvalidRequest) as refused:
         replace(BAG, **change).request("starter")  # type: ignore[arg-type]
     assert refused.value.field == field
+
+
+def test_a_rows_size_goes_before_the_recipes() -> None:
+    recipe = Recipe.from_dict({"preset": "amazon"})
+    own = Product(1, "a", "Cup", size="300x200").request("starter", recipe)
+    assert (own.width, own.height) == (300, 200)
+    assert own.recipe == replace(recipe, width=None, height=None)
+    assert Product(1, "a", "Cup").request("starter", recipe).recipe == recipe

@@ -85,8 +85,10 @@ def test_a_folder_that_cannot_be(imagegen: Imagegen, tmp_path: Path) -> None:
     assert str(tmp_path / "file" / "out") in ended.err
 
 
-def test_a_preset_decides_size_format_and_name(imagegen: Imagegen, tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_text("id,description,size\nsofá_2,Sofa,\ncup,Cup,100x100\n", encoding="utf-8")
+def test_a_preset_decides_format_and_name_and_a_row_its_size(imagegen: Imagegen, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(
+        "id,description,size\nsofá_2,Sofa,201x201\ncup,Cup,100x100\n", encoding="utf-8"
+    )
     out = tmp_path / "out"
     ended = imagegen("batch", tmp_path / "p.csv", "--out", out, "--preset", "vtex", "--json")
     assert (ended.code, ended.json()["completed"]) == (0, 2)
@@ -94,4 +96,4 @@ def test_a_preset_decides_size_format_and_name(imagegen: Imagegen, tmp_path: Pat
     for file in out.glob("*.jpg"):
         with Image.open(file) as picture:
             sizes[file.name] = (picture.format, picture.size)
-    assert sizes == {"sof-2.jpg": ("JPEG", (1000, 1000)), "cup.jpg": ("JPEG", (100, 100))}
+    assert sizes == {"sof-2.jpg": ("JPEG", (201, 201)), "cup.jpg": ("JPEG", (100, 100))}

@@ -133,10 +133,19 @@ def test_without_json_the_same_is_said_in_words(imagegen: Imagegen, tmp_path: Pa
     assert ended.err.startswith("imagegen: size: each side must be")
 
 
-def test_a_preset_decides_the_canvas_and_which_formats_there_are(imagegen: Imagegen, tmp_path: Path) -> None:
+def test_a_preset_decides_which_formats_there_are(imagegen: Imagegen, tmp_path: Path) -> None:
     file = tmp_path / "bag.jpg"
-    assert imagegen("generate", "bag", "-o", file, "--preset", "vtex").code == 0
+    assert imagegen("generate", "bag", "-o", file, "--preset", "vtex", "--size", "1001x1001").code == 0
     with Image.open(file) as picture:
-        assert picture.size == (1000, 1000)
+        assert picture.size == (1001, 1001)
     refused = imagegen("generate", "bag", "-o", tmp_path / "bag.webp", "--preset", "amazon", "--json")
     assert (refused.code, refused.json()["error"]["field"]) == (2, "output")
+
+
+def test_a_marketplace_that_forbids_generated_pictures_is_named(imagegen: Imagegen, tmp_path: Path) -> None:
+    file = tmp_path / "bag.jpg"
+    made = imagegen("generate", "bag", "-o", file, "--preset", "etsy", "--size", "701x701", "--json").json()
+    (picture,) = made["pictures"]
+    assert any("Etsy: generated pictures are forbidden" in warning for warning in picture["warnings"])
+    (finding,) = [each for each in picture["check"]["findings"] if each["measure"] == "generated"]
+    assert (finding["status"], finding["value"]) == ("warn", True)

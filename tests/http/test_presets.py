@@ -22,12 +22,12 @@ def test_the_list_has_every_preset_as_its_file_has_it(http: httpx.Client) -> Non
 
 
 def test_a_preset_decides_size_and_format(http: httpx.Client) -> None:
-    body = {"prompt": "bag", "recipe": {"preset": "vtex"}}
+    body = {"prompt": "bag", "recipe": {"preset": "zalando"}}  # no size that the model would make itself
     answer = http.post("/v1/images/generations", json=body).json()
-    assert (answer["size"], answer["output_format"]) == ("1000x1000", "jpeg")
+    assert (answer["size"], answer["output_format"]) == ("1801x2600", "jpeg")
     with Image.open(io.BytesIO(base64.b64decode(answer["data"][0]["b64_json"]))) as picture:
-        assert (picture.format, picture.size) == ("JPEG", (1000, 1000))
-    assert answer["data"][0]["imagegen"]["recipe"]["preset"] == "vtex"
+        assert (picture.format, picture.size) == ("JPEG", (1801, 2600))
+    assert answer["data"][0]["imagegen"]["recipe"]["preset"] == "zalando"
 
 
 def test_what_is_asked_goes_before_the_preset(http: httpx.Client) -> None:
