@@ -98,9 +98,10 @@ class DecoderTrainer(nn.Module):
         self.decoder, self.post_quant_conv = autoencoder.decoder, autoencoder.post_quant_conv
         widths = autoencoder.config["decoder_block_out_channels"][::-1]
         # The last level has no upsampling, and the last but one leads to a resolution taef2 does not have.
-        self.heads = nn.ModuleList(nn.Conv2d(width, WIDTH, 1) for width in widths[:-2])
-        for head in self.heads:  # random heads shout: their gradients would take the whole clipping norm
+        heads = [nn.Conv2d(width, WIDTH, 1) for width in widths[:-2]]
+        for head in heads:  # random heads shout: their gradients would take the whole clipping norm
             nn.init.zeros_(head.weight)
+        self.heads = nn.ModuleList(heads)
         start_smooth(self.decoder)
 
     def hints(self, latents: torch.Tensor, levels: int) -> list[torch.Tensor]:

@@ -23,7 +23,7 @@ class _Normalise(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, mean, reciprocal = ctx.saved_tensors
         batch, channels, height, width = x.shape
         pixels, each = height * width, channels // mean.shape[1]
@@ -54,7 +54,9 @@ class LeanGroupNorm(nn.GroupNorm):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.ndim != 4 or x.device.type != "cpu":
             return super().forward(x)
-        out: torch.Tensor = _Normalise.apply(x, self.weight, self.bias, self.num_groups, self.eps)
+        out: torch.Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+            x, self.weight, self.bias, self.num_groups, self.eps
+        )
         return out
 
 

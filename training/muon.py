@@ -36,7 +36,7 @@ class Muon(torch.optim.Optimizer):
     def _muon(self, parameter: torch.Tensor) -> torch.Tensor:
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
-        momentum = state.setdefault("momentum", torch.zeros_like(parameter))
+        momentum: torch.Tensor = state.setdefault("momentum", torch.zeros_like(parameter))
         momentum.mul_(MOMENTUM).add_(gradient)
         matrix = gradient.add(momentum, alpha=MOMENTUM).flatten(1)
         return orthogonal(matrix).mul_(0.2 * max(matrix.shape) ** 0.5).reshape(parameter.shape)
@@ -44,13 +44,15 @@ class Muon(torch.optim.Optimizer):
     def _adam(self, parameter: torch.Tensor) -> torch.Tensor:
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
-        mean = state.setdefault("mean", torch.zeros_like(parameter))
-        square = state.setdefault("square", torch.zeros_like(parameter))
-        state["steps"] = steps = state.get("steps", 0) + 1
+        mean: torch.Tensor = state.setdefault("mean", torch.zeros_like(parameter))
+        square: torch.Tensor = state.setdefault("square", torch.zeros_like(parameter))
+        steps: int = state.get("steps", 0) + 1
+        state["steps"] = steps
         mean.lerp_(gradient, 1 - ADAM_BETAS[0])
         square.lerp_(gradient.square(), 1 - ADAM_BETAS[1])
         deviation = (square / (1 - ADAM_BETAS[1] ** steps)).sqrt_().add_(1e-8)
-        return mean.div(deviation).div_(1 - ADAM_BETAS[0] ** steps)
+        update: torch.Tensor = mean.div(deviation).div_(1 - ADAM_BETAS[0] ** steps)
+        return update
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
