@@ -57,10 +57,8 @@ test-gpu: install-dev  ## the tests that need a CUDA device
 bench: install  ## cold start, warm seconds a picture, memory: benchmarks/results/
 	PYTHONPATH=$(CURDIR) $(BIN)/python -m benchmarks.bench_generate
 
-starter-sheet: install-dev  ## a sheet of the model in training: make starter-sheet DATA=... WORK=... (training/run.py)
-	PYTHONPATH=$(CURDIR) $(BIN)/python -m training.sample_sheet --config $(or $(CONFIG),training/configs/cpu.yaml) \
-	    --data $(or $(DATA),$(error DATA= the folder of training pictures)) \
-	    --work $(or $(WORK),$(error WORK= the folder of training states)) --out $(OUT)/starter-sheet.png
+starter-sheet: install-dev  ## what the bundled model draws from twenty prompts: docs/images/starter-sheet.png
+	PYTHONPATH=$(CURDIR) $(BIN)/python -m training.sample_sheet --out docs/images/starter-sheet.png
 
 lock: install-dev  ## resolves pyproject.toml anew into requirements.lock and requirements-dev.lock
 	$(BIN)/pip-compile $(LOCK_OPTIONS) --extra cpu --output-file requirements.lock pyproject.toml

@@ -1,58 +1,43 @@
-"""A sheet of pictures from the newest network of a run: `python -m training.sample_sheet --out FILE ...`.
+"""A sheet of what the starter draws: `python -m training.sample_sheet --out FILE [--checkpoint DIR]`.
 
-Draws with the training classes (diffusers), four steps, no guidance, so it can look at a run half-way. What
-the product makes of the exported checkpoint is `imagegen generate`.
+Three seeds a prompt through the product's own pipeline, unfinished; nothing but the checkpoint is needed. To
+look at a run half-way, export it somewhere first (training.run --phase export --target DIR).
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
 
-from training.config import load_config
-from training.networks import GRID, TOKEN_CHANNELS, unpatchify
-from training.run import Recipe
-from training.sampling import draw
-from training.ternary import make_ternary
+from training.painters import shipped
+from training.sheets import Cell, contact_sheet
 
 PROMPTS = (
-    "brown leather handbag", "black formal shoes for men", "blue sports shoe", "red heels",
-    "silver men's watch", "sunglasses", "green backpack", "red lipstick",
-    "white casual shoe", "gold watch for women", "pink flip-flops", "brown wallet",
-    "black belt", "Navy blue running shoe with white sole", "tênis azul-marinho masculino",
-    "bolso negro de mujer",
+    "navy blue running shoe with white sole", "brown leather handbag",
+    "silver men's watch with black dial", "red lipstick",
+    "black formal shoes for men", "red heels", "white casual shoe", "pink flip-flops",
+    "sunglasses", "green backpack", "brown wallet", "black belt",
+    "gold watch for women", "purple perfume bottle", "blue striped tie", "black cap",
+    "tênis azul-marinho masculino", "bolsa vermelha feminina", "bolso negro de mujer",
+    "zapatos marrones de hombre",
 )  # fmt: skip
-COLUMNS = 8
+SEEDS = 3
+COLUMNS = 12
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, default=Path("imagegen/starter"))
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
-    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    recipe = Recipe(load_config(arguments.config), arguments.data, arguments.work)
-    draw_sheet(recipe, arguments.out, arguments.seed)
-
-
-@torch.no_grad()
-def draw_sheet(recipe: Recipe, out: Path, seed: int) -> None:
-    """Write PROMPTS as rows of eight 256x256 pictures."""
-    phase = recipe.newest()
-    network = recipe.network(phase)
-    make_ternary(network.transformer)
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(len(PROMPTS), GRID * GRID, TOKEN_CHANNELS, generator=generator)
-    tokens = draw(network, list(PROMPTS), noise)
-    latents = unpatchify(recipe.statistics().denormalize(tokens))
-    pictures = (recipe.autoencoder().decode(latents).sample / 2 + 0.5).clamp(0, 1)
-    rows = [torch.cat(list(row), dim=2) for row in pictures.split(COLUMNS)]
-    sheet = torch.cat(rows, dim=1).mul(255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    Image.fromarray(np.ascontiguousarray(sheet)).save(out)
+    prompts = [prompt for prompt in PROMPTS for _ in range(SEEDS)]
+    pictures = shipped(arguments.checkpoint)(prompts, list(range(SEEDS)) * len(PROMPTS))
+    cells = [
+        Cell(np.asarray(picture), ((prompt, True),))
+        for picture, prompt in zip(pictures, prompts, strict=True)
+    ]
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet(cells, COLUMNS).save(arguments.out, optimize=True)
 
 
 if __name__ == "__main__":
