@@ -51,14 +51,13 @@ class Muon(torch.optim.Optimizer):
         mean.lerp_(gradient, 1 - ADAM_BETAS[0])
         square.lerp_(gradient.square(), 1 - ADAM_BETAS[1])
         deviation = (square / (1 - ADAM_BETAS[1] ** steps)).sqrt_().add_(1e-8)
-        update: torch.Tensor = mean.div(deviation).div_(1 - ADAM_BETAS[0] ** steps)
-        return update
+        return mean / (deviation * (1 - ADAM_BETAS[0] ** steps))
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
     """[m, n] float32 -> the same singular vectors with singular values of about 0.7..1.2 (Newton-Schulz)."""
     a, b, c = NEWTON_SCHULZ
-    x = matrix / (matrix.norm() + 1e-7)
+    x: torch.Tensor = matrix / (matrix.norm() + 1e-7)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     for _ in range(STEPS):
