@@ -28,6 +28,7 @@ from training.sheets import Cell, contact_sheet
 COMMON_ITEMS = 20
 SEEDS_OF_A_TITLE = 4
 VARIED_PROMPTS, VARIED_SEEDS = 12, 8
+VARIED_OF_A_COLOUR = 3  # else nearly all of the prompts are black
 SHEET, CLOSEST = 100, 12
 LANGUAGES = ("en", "pt", "es")
 PERCENTILES = (0, 1, 5, 25, 50, 75, 95)
@@ -289,8 +290,10 @@ class Quality:
         pairs: dict[tuple[str, str], list[int]] = {}
         rng = random.Random(0)
         for pair in sorted(rows, key=lambda pair: -len(rows[pair])):
-            fresh = pair[0] in self.items and pair[0] not in {item for item, _ in pairs}
-            if fresh and pair[1] in BASIC_OF and len(rows[pair]) >= VARIED_SEEDS:
+            item, colour = pair
+            fresh = item in self.items and item not in {other for other, _ in pairs}
+            rare = colour in BASIC_OF and [other for _, other in pairs].count(colour) < VARIED_OF_A_COLOUR
+            if fresh and rare and len(rows[pair]) >= VARIED_SEEDS:
                 pairs[pair] = rng.sample(rows[pair], VARIED_SEEDS)
         return dict(list(pairs.items())[:VARIED_PROMPTS])
 
