@@ -30,8 +30,9 @@ def heads(x: Tensor) -> Tensor:
 
 def rotated(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     angle = torch.arange(S * D // 2).view(S, D // 2) / 7
-    q = x.view(B, S, H, D)
-    return qk_rope(q, q, weight, weight, angle.cos().to(x.device), angle.sin().to(x.device), interleaved=True)
+    qk = x.view(B, S, H, D).repeat(1, 1, 2, 1)
+    cos, sin = angle.cos().to(x.device), angle.sin().to(x.device)
+    return qk_rope(qk, H, weight, weight, cos, sin, interleaved=True)
 
 
 OPS: dict[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {
