@@ -47,7 +47,9 @@ def test_a_drawn_box_comes_out_whole_at_its_fill(data: st.DataObject) -> None:
     reached = max(
         (measured[2] - measured[0]) - fill * frame[0], (measured[3] - measured[1]) - fill * frame[1]
     )
-    assert abs(reached) <= 2
+    # Resampling leaves an enlarged edge somewhere within a fraction of a source pixel.
+    enlarged = max((measured[2] - measured[0]) / (right - left), (measured[3] - measured[1]) / (bottom - top))
+    assert abs(reached) <= max(2, enlarged / 5)
     assert picture.size == frame
 
 

@@ -12,7 +12,7 @@ from imagegen.errors import InputFileInvalid, InvalidRequest
 from imagegen.http.schemas.check import CheckAnswer
 from imagegen.settings import Settings
 from imagegen.studio import Studio
-from imagegen_postprocess import FinishingError, check, load_preset
+from imagegen_postprocess import FinishingError, load_preset
 
 PATH = "/v1/check"
 MAX_PICTURE_BYTES = 32 << 20  # the largest limit of a marketplace is 20 MiB, and a heavier file must hear so
@@ -43,6 +43,8 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
 
 
 def _check(data: bytes, preset: str, name: str) -> CheckAnswer:
+    from imagegen_postprocess import check  # loads Pillow and OpenCV, which starting the server must not
+
     try:
         chosen = load_preset(preset)
     except FinishingError as error:
