@@ -1,4 +1,4 @@
-"""Phase 2: the starter's own autoencoder learns to speak FLUX.2's latents at half resolution.
+"""The starter's own autoencoder learns to speak FLUX.2's latents at half resolution.
 
 The decoder learns taef2's latents of the 128x128 picture -> the 256x256 picture, the encoder the way back.
 taef2's own decoder teaches it level by level: throw-away 1x1 heads of our levels predict its features at the

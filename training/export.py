@@ -1,4 +1,4 @@
-"""Phase 5: write the checkpoint in diffusers layout, with ternary transformer and int8 text encoder linears.
+"""Write the checkpoint in diffusers layout, with ternary transformer and int8 text encoder linears.
 
 The folder is built beside its target and swapped in whole. `dense=True` writes the same values unpacked, as
 float32, in the form that diffusers and transformers load without us: the reference for parity checks.

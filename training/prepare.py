@@ -1,4 +1,4 @@
-"""Phase 1: encode every photo once into the FLUX.2 latent space and keep the result in shards.
+"""Encode every photo once into the FLUX.2 latent space and keep the result in shards.
 
 A shard is written whole (temporary file, then rename), so a killed run continues at the first missing one.
 """

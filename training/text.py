@@ -1,4 +1,4 @@
-"""Phase 3: the text encoder learns what captions say before pictures depend on it.
+"""The text encoder learns what captions say before pictures depend on it.
 
 From scratch, the flow loss alone took 20,000 samples without telling items apart. Here every position after
 the prompt (the template's tail and the padding, which all take part in joint attention) must name the
