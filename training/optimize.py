@@ -1,4 +1,4 @@
-"""The optimizer loop every learning phase shares: AdamW or Muon, a moving average, states that survive a kill."""
+"""The loop every learning phase shares: AdamW or Muon, a moving average, states that survive a kill."""
 
 import logging
 import random
