@@ -6,6 +6,7 @@ The command line, the server and batches all make this one call.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
@@ -75,19 +76,31 @@ class Studio:
 
         Raises InvalidRequest naming the recipe's field or the picture.
         """
-        from imagegen_postprocess import Recipe, origin_of
+        from imagegen_postprocess import Recipe
+
+        return self.finish_each(picture, [recipe if recipe is not None else Recipe()])[0]
+
+    def finish_each(self, picture: Image, recipes: Sequence[Recipe]) -> list[Artifact]:
+        """`finish` by several recipes, as for several marketplaces: what they have in common is done once.
+
+        The seconds of the whole are on the first artifact.
+        """
+        from imagegen_postprocess import origin_of
 
         started = time.perf_counter()
-        chosen = recipe if recipe is not None else Recipe()
         origin = origin_of(picture)
-        finished = _finished(picture, chosen)
-        return Artifact(
-            picture=finished.picture,
-            provenance=Provenance(origin if origin in MADE_BY_MACHINE else RETOUCHED),
-            timings={"finish": time.perf_counter() - started},
-            recipe=chosen,
-            report=finished.report,
-        )
+        results = _finished(picture, recipes)
+        seconds = [time.perf_counter() - started] + [0.0] * (len(recipes) - 1)
+        return [
+            Artifact(
+                picture=finished.picture,
+                provenance=Provenance(origin if origin in MADE_BY_MACHINE else RETOUCHED),
+                timings={"finish": spent},
+                recipe=recipe,
+                report=finished.report,
+            )
+            for recipe, finished, spent in zip(recipes, results, seconds, strict=True)
+        ]
 
     def models(self) -> list[ModelCard]:
         """The models installed on this machine."""
@@ -151,7 +164,7 @@ def _artifact(generation: Generation) -> Artifact:
     if recipe is not None:
         started = time.perf_counter()
         recipe = replace(recipe, width=request.width, height=request.height)
-        finished = _finished(picture, recipe)
+        (finished,) = _finished(picture, [recipe])
         picture, report = finished.picture, finished.report
         timings["finish"] = time.perf_counter() - started
     return Artifact(
@@ -178,18 +191,18 @@ def _rules(recipe: Recipe | None) -> tuple[str, ...]:
     return (f"{preset.title}: generated pictures are {rule.bound} ({rule.note}); {rule.sources[0]}",)
 
 
-def _finished(picture: Image, recipe: Recipe) -> Finished:
+def _finished(picture: Image, recipes: Sequence[Recipe]) -> list[Finished]:
     """imagegen_postprocess knows nothing of our error tree: its errors are put into it here."""
     from imagegen_postprocess import (
         DependencyMissing,
         FinishingError,
         ModelFileMissing,
         PictureInvalid,
-        finish,
+        finish_each,
     )
 
     try:
-        return finish(picture, recipe)
+        return finish_each(picture, recipes)
     except (DependencyMissing, ModelFileMissing) as error:
         raise MissingDependency(error.message, field="recipe.cutout", hint=error.hint) from error
     except PictureInvalid as error:

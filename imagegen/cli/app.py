@@ -21,6 +21,7 @@ from imagegen.cli.inspect import inspect
 from imagegen.cli.json_line import print_json
 from imagegen.cli.models import models
 from imagegen.cli.presets import presets
+from imagegen.cli.recipes import recipes
 from imagegen.cli.serve import serve
 from imagegen.errors import Cancelled, ImagegenError, InvalidRequest
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (generate, batch, finish, check, inspect, presets, serve, doctor):
+for _command in (generate, batch, finish, check, inspect, presets, recipes, serve, doctor):
     app.command()(_command)
 app.add_typer(models, name="models")
 

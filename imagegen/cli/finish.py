@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imagegen.cli.finishing import Background, Preset, Size, recipe
+from imagegen.cli.finishing import Background, RecipeName, Size, recipe
 from imagegen.cli.json_line import Json, print_json
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from imagegen.artifact import Artifact
     from imagegen_postprocess import CheckReport, Recipe
+
+REPORTS = "reports"
+"""The folder beside finished pictures that holds each one's recipe and report."""
 
 
 def finish(
-    files: Annotated[list[Path], typer.Argument(help="Photos of products on plain backgrounds.")],
+    files: Annotated[list[Path], typer.Argument(help="Photos of products.")],
     out: Annotated[Path, typer.Option(help="Folder for the finished pictures, made when missing.")],
-    preset: Preset = None,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Finish for a marketplace: a name from `imagegen presets`. Given several times, each gets a "
+            "folder of its own.",
+        ),
+    ] = None,
+    recipe_name: RecipeName = None,
     background: Background = None,
     size: Size = None,
     json: Json = False,
@@ -40,24 +53,33 @@ def finish(
     from imagegen.settings import load_settings
     from imagegen.studio import Studio
 
-    chosen = recipe(background, parse_size(size) if size is not None else None, preset)
-    require_writable(out / "picture.png")
-    names = FileNames()
+    canvas = parse_size(size) if size is not None else None
+    presets: list[str | None] = [*dict.fromkeys(preset or [])] or [None]
+    recipes = [recipe(background, canvas, each, recipe_name) for each in presets]
+    folders = [out / (each.preset or "") if len(recipes) > 1 else out for each in recipes]
+    for folder in folders:
+        require_writable(folder / "picture.png")
+    names = [FileNames() for _ in recipes]
     made: list[dict[str, Any]] = []
     checks: dict[Path, CheckReport] = {}
     failures: list[tuple[Path, ImagegenError]] = []
     with bar("Finishing") as progress, Studio(load_settings()) as studio:
         for done, file in enumerate(files, start=1):
             try:
-                artifact = studio.finish(_open(file), chosen)
-                target = artifact.save(out / names.take(*_name(file.stem, chosen)))
-                if chosen.preset is not None:
-                    checks[target] = check_file(target, chosen.preset)
+                for artifact, folder, taken in zip(
+                    studio.finish_each(_open(file), recipes), folders, names, strict=True
+                ):
+                    chosen = artifact.recipe
+                    assert chosen is not None
+                    target = artifact.save(folder / taken.take(*_name(file.stem, chosen)))
+                    _save_report(artifact, file, target)
+                    check = {}
+                    if chosen.preset is not None:
+                        checks[target] = check_file(target, chosen.preset)
+                        check = {"check": checks[target].to_dict()}
+                    made.append({"source": str(file), "file": str(target), **artifact.to_dict(), **check})
             except ImagegenError as error:
                 failures.append((file, error))
-            else:
-                check = {"check": checks[target].to_dict()} if target in checks else {}
-                made.append({"source": str(file), "file": str(target), **artifact.to_dict(), **check})
             progress.show("Finishing", done, len(files))
     if failures and len(files) == 1:
         raise failures[0][1]
@@ -80,6 +102,22 @@ def finish(
         raise incomplete
     if broken:
         raise typer.Exit(BROKEN)
+
+
+def _save_report(artifact: Artifact, source: Path, target: Path) -> None:
+    """Writes what was done to a picture where `--recipe` can read it again."""
+    from imagegen.store.files import write_atomically
+    from imagegen_postprocess import to_document
+
+    assert artifact.recipe is not None
+    report = {
+        "source": source.name,
+        "file": target.name,
+        **artifact.to_dict(),
+        "recipe": to_document(artifact.recipe),
+    }
+    path = target.parent / REPORTS / f"{target.name}.json"
+    write_atomically(path, (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _name(stem: str, recipe: Recipe) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from imagegen.errors import InvalidRequest
-from imagegen_postprocess import FinishingError, Recipe, load_preset
+from imagegen_postprocess import FinishingError, Recipe, load_preset, open_recipe
 
 Background = Annotated[
     str | None,
@@ -24,21 +24,38 @@ Preset = Annotated[
     typer.Option(metavar="NAME", help="Finish for a marketplace: a name from `imagegen presets`."),
 ]
 
+RecipeName = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="NAME|FILE",
+        help="How to finish: a name from `imagegen recipes`, a file, or an earlier picture's report.",
+    ),
+]
+
 
 def recipe(
-    background: str | None = None, size: tuple[int, int] | None = None, preset: str | None = None
+    background: str | None = None,
+    size: tuple[int, int] | None = None,
+    preset: str | None = None,
+    named: str | None = None,
 ) -> Recipe:
-    """The preset's recipe, or the default one, with this background and canvas.
+    """The recipe of that name or file, or the default one, for this preset, with this background and canvas.
 
-    Raises InvalidRequest naming the option.
+    A preset goes before the recipe's canvas, an option before both. Raises InvalidRequest naming the option.
     """
     width, height = size or (None, None)
-    fields: dict[str, Any] = {"preset": preset, "background": background, "width": width, "height": height}
+    options = {"background": background, "width": width, "height": height}
     try:
-        chosen = Recipe.from_dict({name: value for name, value in fields.items() if value is not None})
+        fields: dict[str, Any] = {} if named is None else open_recipe(named)
         if preset is not None:
-            load_preset(preset).format_for(chosen.background)
+            fields |= {**load_preset(preset).recipe_fields(), "preset": preset}
+        chosen = Recipe.from_dict(
+            fields | {name: value for name, value in options.items() if value is not None}
+        )
+        if chosen.preset is not None:
+            load_preset(chosen.preset).format_for(chosen.background)
     except FinishingError as error:
-        field = "size" if error.field in ("width", "height") else error.field
+        field = "size" if error.field in ("width", "height") and size is not None else error.field
         raise InvalidRequest(error.message, field=field, hint=error.hint) from error
     return chosen

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imagegen.cli.finishing import Background, Preset, Size, recipe
+from imagegen.cli.finishing import Background, Preset, RecipeName, Size, recipe
 from imagegen.cli.json_line import Json, print_json
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def generate(
         bool, typer.Option("--no-finish", help="Keep the model's pixels: no cut-out, colour or canvas.")
     ] = False,
     preset: Preset = None,
+    recipe_name: RecipeName = None,
     background: Background = None,
     json: Json = False,
 ) -> None:
@@ -54,12 +55,12 @@ def generate(
     from imagegen.settings import load_settings
     from imagegen.weights.catalog import find_model
 
-    for option, value in (("background", background), ("preset", preset)):
+    for option, value in (("background", background), ("preset", preset), ("recipe", recipe_name)):
         if no_finish and value is not None:
             raise InvalidRequest("is part of finishing", field=option, hint="leave out --no-finish")
     canvas = parse_size(size) if size is not None else None
     width, height = canvas or (None, None)
-    chosen = None if no_finish else recipe(background, preset=preset)
+    chosen = None if no_finish else recipe(background, preset=preset, named=recipe_name)
     if chosen is not None and canvas is not None:
         chosen = replace(chosen, width=None, height=None)  # the request's size goes before a preset's
     settings = load_settings(model=model)

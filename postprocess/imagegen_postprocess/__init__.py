@@ -23,13 +23,15 @@ if TYPE_CHECKING:
         PresetInvalid,
         RecipeInvalid,
     )
-    from imagegen_postprocess.finishing import Finished, finish
+    from imagegen_postprocess.finishing import Finished, finish, finish_each
     from imagegen_postprocess.intake import open_picture
     from imagegen_postprocess.marketplaces.catalog import load_preset, preset_names
     from imagegen_postprocess.marketplaces.checker import CheckReport, check
     from imagegen_postprocess.marketplaces.preset import Preset
     from imagegen_postprocess.provenance.file_facts import FileFacts, origin_of, read_facts
     from imagegen_postprocess.recipe import Recipe
+    from imagegen_postprocess.recipes.catalog import load_recipe, open_recipe, recipe_names, recipe_text
+    from imagegen_postprocess.recipes.document import read_document, title_of, to_document
     from imagegen_postprocess.report import FinishReport, StepReport
 
 __all__ = [
@@ -50,11 +52,19 @@ __all__ = [
     "encode",
     "encode_within",
     "finish",
+    "finish_each",
     "load_preset",
+    "load_recipe",
     "open_picture",
+    "open_recipe",
     "origin_of",
     "preset_names",
+    "read_document",
     "read_facts",
+    "recipe_names",
+    "recipe_text",
+    "title_of",
+    "to_document",
 ]
 
 _HOMES = {
@@ -75,11 +85,19 @@ _HOMES = {
     "encode": "encoding",
     "encode_within": "encoding",
     "finish": "finishing",
+    "finish_each": "finishing",
     "load_preset": "marketplaces.catalog",
+    "load_recipe": "recipes.catalog",
     "open_picture": "intake",
+    "open_recipe": "recipes.catalog",
     "origin_of": "provenance.file_facts",
     "preset_names": "marketplaces.catalog",
+    "read_document": "recipes.document",
     "read_facts": "provenance.file_facts",
+    "recipe_names": "recipes.catalog",
+    "recipe_text": "recipes.catalog",
+    "title_of": "recipes.document",
+    "to_document": "recipes.document",
 }
 
 

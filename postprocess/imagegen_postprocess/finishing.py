@@ -1,7 +1,8 @@
-"""`finish(picture, recipe)`: the steps, in order."""
+"""`finish(picture, recipe)`: the recipe's steps, in its order."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from imagegen_postprocess.colour.exposure import expose
 from imagegen_postprocess.colour.white_balance import balance_white
 from imagegen_postprocess.intake import take_in
 from imagegen_postprocess.recipe import Recipe
-from imagegen_postprocess.report import FinishReport, Journal
+from imagegen_postprocess.report import FinishReport, Journal, StepNote
+from imagegen_postprocess.subject import Subject
+
+Stage = tuple[tuple[str, tuple[object, ...]], ...]  # the steps so far and their parameters
 
 
 @dataclass(frozen=True)
@@ -25,17 +29,55 @@ class Finished:
 
 
 def finish(picture: Image.Image, recipe: Recipe, *, models_dir: Path | None = None) -> Finished:
-    """Take a picture in, cut the product out, balance the white, set the exposure, place it on its canvas.
+    """Take a picture in and run the recipe's steps on it: cut-out, colours, canvas.
 
     picture: any Pillow mode, 16 px to 100 megapixels; it is not modified. models_dir: a folder that is
     searched for `<cutout>.onnx` before rembg's own folders. A step that declines says so in its report
     (`applied` False and a note); what no step could honour raises FinishingError. The same picture and recipe
     give the same pixels on the same machine.
     """
-    journal = Journal()
-    subject = journal.run("intake", take_in, picture)
-    subject = journal.run("cutout", cut_out, subject, recipe.cutout, models_dir)
-    subject = journal.run("white_balance", balance_white, subject, recipe.white_balance)
-    subject = journal.run("exposure", expose, subject, recipe.exposure)
+    return finish_each(picture, [recipe], models_dir=models_dir)[0]
+
+
+def finish_each(
+    picture: Image.Image, recipes: Sequence[Recipe], *, models_dir: Path | None = None
+) -> list[Finished]:
+    """`finish` by several recipes, in their order: one picture for several marketplaces.
+
+    What the recipes begin with in common (for presets: everything up to the canvas) is done once.
+    """
+    taken: dict[Stage, tuple[Subject, Journal]] = {}
+    return [_finish(picture, recipe, models_dir, taken) for recipe in recipes]
+
+
+def _finish(
+    picture: Image.Image,
+    recipe: Recipe,
+    models_dir: Path | None,
+    taken: dict[Stage, tuple[Subject, Journal]],
+) -> Finished:
+    if () not in taken:
+        journal = Journal()
+        taken[()] = journal.run("intake", take_in, picture), journal
+    stage: Stage = ()
+    canvas = recipe.steps.index("canvas")
+    for name in recipe.steps[:canvas]:
+        subject, journal = taken[stage]
+        stage = (*stage, (name, tuple(recipe.parameters(name).values())))
+        if stage not in taken:
+            journal = journal.copy()
+            taken[stage] = journal.run(name, _BEFORE[name], subject, recipe, models_dir), journal
+    subject, journal = taken[stage]
+    journal = journal.copy()
     result = journal.run("canvas", place, subject, recipe)
+    for name in recipe.steps[canvas + 1 :]:
+        result = journal.run(name, _AFTER[name], result, recipe)
     return Finished(result, journal.report())
+
+
+_BEFORE: dict[str, Callable[[Subject, Recipe, Path | None], tuple[Subject, StepNote]]] = {
+    "cutout": lambda subject, recipe, models_dir: cut_out(subject, recipe.cutout, models_dir),
+    "white_balance": lambda subject, recipe, _: balance_white(subject, recipe.white_balance),
+    "exposure": lambda subject, recipe, _: expose(subject, recipe.exposure),
+}
+_AFTER: dict[str, Callable[[Image.Image, Recipe], tuple[Image.Image, StepNote]]] = {}

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 MIN_SIDE = 16
 MAX_SIDE = 8192
 
+PARAMETERS: dict[str, dict[str, str]] = {
+    "cutout": {"method": "cutout"},
+    "white_balance": {"strength": "white_balance"},
+    "exposure": {"strength": "exposure"},
+    "canvas": {"background": "background", "fill": "fill", "width": "width", "height": "height"},
+}
+"""Step -> its parameters as a recipe's file calls them -> the recipe's fields. In the usual order."""
+STEPS = tuple(PARAMETERS)
+ON_CANVAS: tuple[str, ...] = ()
+"""The steps that work on the placed picture, so come after "canvas"; all others come before."""
+
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _HEX_COLOUR = re.compile(r"#[0-9a-f]{6}")
 
@@ -39,6 +50,8 @@ class Recipe:
         side of the input picture.
     preset: the marketplace that the picture is for, which limits the file's format and bytes. `from_dict`
         also takes from it every field that is not given; here it fills in nothing.
+    steps: the names of the steps in the order in which they run, each at most once; "canvas" is always one.
+        A step that is left out does not run, whatever its strength.
 
     Raises RecipeInvalid, whose `field` names the culprit.
     """
@@ -51,6 +64,7 @@ class Recipe:
     width: int | None = None
     height: int | None = None
     preset: str | None = None
+    steps: tuple[str, ...] = STEPS
 
     def __post_init__(self) -> None:
         _require_cutout(self.cutout)
@@ -66,6 +80,11 @@ class Recipe:
             )
         if self.preset is not None:
             _preset(self.preset)
+        object.__setattr__(self, "steps", _require_steps(self.steps))
+
+    def parameters(self, step: str) -> dict[str, Any]:
+        """What the recipe says to one step, by the names that a recipe's file uses."""
+        return {name: getattr(self, field) for name, field in PARAMETERS[step].items()}
 
     @property
     def background_rgb(self) -> tuple[int, int, int] | None:
@@ -77,7 +96,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by name, JSON-ready; `from_dict` gives an equal recipe back."""
-        return asdict(self)
+        return {**asdict(self), "steps": list(self.steps)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
@@ -135,3 +154,23 @@ def _require_side(field: str, value: object) -> None:
         raise RecipeInvalid(
             f"{field} is {value!r}", field=field, hint=f"Use whole pixels from {MIN_SIDE} to {MAX_SIDE}"
         )
+
+
+def _require_steps(value: object) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        raise RecipeInvalid(f"steps is {value!r}", field="steps", hint="Use a list of steps' names")
+    for place, name in enumerate(value):
+        if name not in STEPS:
+            raise RecipeInvalid(
+                f"there is no step {name!r}", field="steps", hint=f"There are {', '.join(STEPS)}"
+            )
+        if name in value[:place]:
+            raise RecipeInvalid(f"the step {name!r} is there twice", field="steps", hint="Name it once")
+    if "canvas" not in value:
+        raise RecipeInvalid("the step 'canvas' is missing", field="steps", hint="Every picture gets a frame")
+    canvas = list(value).index("canvas")
+    for place, name in enumerate(value):
+        if name != "canvas" and (place > canvas) != (name in ON_CANVAS):
+            side = "after" if name in ON_CANVAS else "before"
+            raise RecipeInvalid(f"the step {name!r} belongs {side} 'canvas'", field="steps", hint="Move it")
+    return tuple(value)

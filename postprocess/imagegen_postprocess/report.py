@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -72,8 +72,12 @@ class FinishReport:
 class Journal:
     """Runs steps one after another and keeps their reports."""
 
-    def __init__(self) -> None:
-        self._steps: list[StepReport] = []
+    def __init__(self, steps: Iterable[StepReport] = ()) -> None:
+        self._steps = list(steps)
+
+    def copy(self) -> Journal:
+        """A journal that goes on from here without this one."""
+        return Journal(self._steps)
 
     def run(
         self,

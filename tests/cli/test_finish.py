@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def test_one_bad_photo_does_not_stop_the_others(imagegen: Imagegen, photo: Path,
     assert (ended.code, result["error"]["exit_code"]) == (11, 11)
     assert [entry["source"] for entry in result["failed"]] == [str(bad)]
     assert result["failed"][0]["error"]["field"] == str(bad)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["blue-box.png"]
+    assert [path.name for path in (tmp_path / "out").glob("*.*")] == ["blue-box.png"]
     spoken = imagegen("finish", bad, photo, "--out", tmp_path / "out")
     assert spoken.code == 11
     assert str(bad) in spoken.err
@@ -117,3 +118,40 @@ def test_what_breaks_a_rule_of_the_preset_is_written_and_reported(
     assert "blue-box.MAIN.jpg: FAIL for amazon" in ended.out
     assert "#dddddd" in ended.out
     assert (tmp_path / "out" / "blue-box.MAIN.jpg").is_file()
+
+
+def test_every_picture_has_a_report_from_which_it_can_be_made_again(
+    imagegen: Imagegen, photo: Path, tmp_path: Path
+) -> None:
+    options = ("--preset", "vtex", "--background", "#fefefe", "--recipe", "faithful")
+    assert imagegen("finish", photo, "--out", tmp_path / "first", *options).code in (0, 1)
+    report = tmp_path / "first" / "reports" / "blue-box.jpg.json"
+    told = json.loads(report.read_text())
+    assert (told["source"], told["file"]) == ("blue box.jpg", "blue-box.jpg")
+    assert [step["name"] for step in told["report"]["steps"]] == ["intake", "cutout", "canvas"]
+    again = imagegen("finish", photo, "--out", tmp_path / "again", "--recipe", report)
+    assert again.code in (0, 1)
+    assert (tmp_path / "again" / "blue-box.jpg").read_bytes() == (
+        tmp_path / "first" / "blue-box.jpg"
+    ).read_bytes()
+
+
+def test_several_presets_from_one_photo(imagegen: Imagegen, photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ended = imagegen("finish", photo, "--out", out, "--preset", "amazon", "--preset", "vtex", "--json")
+    assert ended.code == 0
+    assert [(made["file"], made["check"]["preset"]) for made in ended.json()["pictures"]] == [
+        (str(out / "amazon" / "blue-box.MAIN.jpg"), "amazon"),
+        (str(out / "vtex" / "blue-box.jpg"), "vtex"),
+    ]
+
+
+def test_a_recipe_of_ones_own(imagegen: Imagegen, photo: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("recipe: 1\nsteps: [cutout, {canvas: {background: '#203040', width: 64, height: 48}}]")
+    assert imagegen("finish", photo, "--out", tmp_path / "out", "--recipe", mine).code == 0
+    with Image.open(tmp_path / "out" / "blue-box.png") as picture:
+        assert (picture.size, picture.getpixel((0, 0))) == ((64, 48), (0x20, 0x30, 0x40))
+    mine.write_text("recipe: 1\nsteps: [{canvas: {fil: 0.5}}]")
+    refused = imagegen("finish", photo, "--out", tmp_path / "out", "--recipe", mine, "--json")
+    assert (refused.code, refused.json()["error"]["field"]) == (2, "steps[0].canvas.fil")

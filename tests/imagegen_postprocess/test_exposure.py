@@ -57,7 +57,7 @@ def test_a_bright_product_leaves_nothing_to_do(grey: int) -> None:
     subject = plain(grey)
     exposed, note = expose(subject, 1.0)
     assert exposed is subject
-    assert (note.applied, note.note) == (False, "nothing to do")
+    assert (note.applied, note.note) == (False, "")
 
 
 def test_strength_zero_touches_nothing() -> None:

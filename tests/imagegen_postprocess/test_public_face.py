@@ -30,11 +30,19 @@ def test_the_public_face() -> None:
             "encode",
             "encode_within",
             "finish",
+            "finish_each",
             "load_preset",
+            "load_recipe",
             "open_picture",
+            "open_recipe",
             "origin_of",
             "preset_names",
+            "read_document",
             "read_facts",
+            "recipe_names",
+            "recipe_text",
+            "title_of",
+            "to_document",
         ]
     )
     for name in imagegen_postprocess.__all__:

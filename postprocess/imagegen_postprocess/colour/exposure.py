@@ -36,7 +36,7 @@ def expose(subject: Subject, strength: float) -> tuple[Subject, StepNote]:
         gain = min(MAX_GAIN_PRODUCT, BRIGHT_ENOUGH / max(bright, 1e-4))
     gain = min(gain, HIGHLIGHT_ROOM / max(highlight, 1e-4)) ** strength if gain > 1 else 1.0
     if gain < SMALLEST_GAIN:
-        return subject, StepNote(False, detail, "nothing to do")
+        return subject, StepNote(False, detail)
     detail |= {"strength": strength, "gain": round(gain, 4), "stops": round(float(np.log2(gain)), 3)}
     backdrop = subject.backdrop
     if backdrop is not None:

@@ -1,0 +1,1 @@
+"""Recipes as files: what finishing should do, written down, named and versioned."""
