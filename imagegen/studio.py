@@ -22,7 +22,7 @@ from imagegen.weights.catalog import ModelCard, list_models
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from imagegen.engine.queue import OnStep
+    from imagegen.engine.queue import OnPreview, OnStep
     from imagegen_postprocess import Finished, Recipe
 
 
@@ -52,9 +52,18 @@ class Studio:
             raise
 
     def submit(
-        self, request: ImageRequest | str, *, on_step: OnStep | None = None, **options: Any
+        self,
+        request: ImageRequest | str,
+        *,
+        on_step: OnStep | None = None,
+        on_preview: OnPreview | None = None,
+        previews: int = 0,
+        **options: Any,
     ) -> Future[Artifact]:
         """Queues a request and returns at once. Raises Overloaded when the queue is full.
+
+        `on_preview(i, pixels)` is called up to `previews` times between steps, in the engine's thread, with
+        what the model's picture looks like so far (uint8 RGB [height, width, 3], not finished).
 
         `cancel()` on the future works until the last denoising step is done.
         """
@@ -66,7 +75,7 @@ class Studio:
             if on_step is not None:
                 on_step(done, total)
 
-        generation = self._engine.submit(self._request(request, options), step)
+        generation = self._engine.submit(self._request(request, options), step, on_preview, previews)
         artifact.add_done_callback(lambda done: generation.cancel() if done.cancelled() else None)
         generation.add_done_callback(lambda done: self._finish_generation(done, artifact))
         return artifact

@@ -99,3 +99,15 @@ def test_a_closed_studio_says_so(tiny_checkpoint: Path, tmp_path: Path) -> None:
     studio.close()
     with pytest.raises(Cancelled):
         studio.make("cap")
+
+
+def test_previews_come_in_order_and_what_looks_at_them_may_stop_the_picture(studio: Studio) -> None:
+    seen: list[int] = []
+    studio.submit("cap", seed=1, previews=2, on_preview=lambda i, pixels: seen.append(i)).result(60)
+    assert seen == [0, 1]
+
+    def refuse(i: int, pixels: object) -> None:
+        raise ValueError("nobody looks any more")
+
+    with pytest.raises(ValueError, match="nobody looks"):
+        studio.submit("cap", seed=1, previews=1, on_preview=refuse).result(60)

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagegen.engine.plan import plan
-from imagegen.engine.queue import Generation, OnStep, Ticket, TicketQueue
+from imagegen.engine.queue import Generation, OnPreview, OnStep, Ticket, TicketQueue
 from imagegen.errors import Cancelled, GenerationFailed, ImagegenError, OutOfMemory
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings
 from imagegen.weights.catalog import ModelCard, find_model
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from imagegen.pipeline.text_to_image import TextToImage
 
 log = logging.getLogger(__name__)
@@ -40,13 +42,19 @@ class Engine:
         self._closing = False
         self._loaded: tuple[Path, TextToImage] | None = None
 
-    def submit(self, request: ImageRequest, on_step: OnStep | None = None) -> Future[Generation]:
-        """Queues a request.
+    def submit(
+        self,
+        request: ImageRequest,
+        on_step: OnStep | None = None,
+        on_preview: OnPreview | None = None,
+        previews: int = 0,
+    ) -> Future[Generation]:
+        """Queues a request; the callbacks are Ticket's.
 
         Raises ModelNotFound, InvalidRequest or Overloaded at once; the rest comes through the future.
         """
         card = find_model(request.model, self._settings.models_dir)
-        return self._enqueue(Ticket(plan(request, card), on_step))
+        return self._enqueue(Ticket(plan(request, card), on_step, on_preview, previews))
 
     def warm_up(self, model: str) -> Future[Generation]:
         """Loads a model and runs it once, so that the first real request pays for neither."""
@@ -104,6 +112,8 @@ class Engine:
             height=first.height,
             steps=first.steps,
             on_step=lambda done, total: self._report(batch, done, total),
+            previews={i: ticket.preview_steps for i, ticket in enumerate(batch) if ticket.preview_steps},
+            on_preview=lambda i, done, pixels: _preview(batch[i], done, pixels),
         )
         self._queue.measured((time.monotonic() - loaded) / len(batch))
         shares = {phase: seconds / len(batch) for phase, seconds in result.timings.items()}
@@ -146,6 +156,16 @@ class Engine:
         pipeline = TextToImage(load_components(card, self._settings.device))
         self._loaded = (card.path, pipeline)
         return pipeline
+
+
+def _preview(ticket: Ticket, done: int, pixels: np.ndarray) -> None:
+    if ticket.on_preview is None or ticket.future.done():
+        return
+    try:
+        ticket.on_preview(ticket.preview_steps.index(done), pixels)
+    # As in `_report`: the caller's own code.
+    except Exception as error:  # noqa: BLE001
+        ticket.fail(error)
 
 
 def _named(error: Exception) -> ImagegenError:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 OnStep = Callable[[int, int], None]
+OnPreview = Callable[[int, "np.ndarray"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,25 @@ class Generation:
 class Ticket:
     """A place in the queue.
 
-    `on_step(done, total)` is called after each step; what it raises ends this ticket alone.
+    `on_step(done, total)` is called after each step; what it raises ends this ticket alone. `on_preview(i,
+    pixels)` is called up to `previews` times with what the picture looks like so far, as uint8 RGB.
     """
 
     plan: Plan
     on_step: OnStep | None = None
+    on_preview: OnPreview | None = None
+    previews: int = 0
     future: Future[Generation] = field(default_factory=Future)
     queued_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def preview_steps(self) -> tuple[int, ...]:
+        """The steps to look at, spread evenly; never the last one, which gives the picture itself."""
+        if self.on_preview is None:
+            return ()
+        before = self.plan.steps - 1
+        count = min(self.previews, before)
+        return tuple(before * (i + 1) // count for i in range(count)) if count else ()
 
     def fail(self, error: BaseException) -> None:
         if not self.future.done():

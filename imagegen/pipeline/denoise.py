@@ -29,12 +29,14 @@ def denoise(
     guidance: float = 1.0,
     empty_text: Tensor | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    on_clean: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Noise [B, S, C], float32, and text tokens [B, T, width] -> latents of pictures, float32.
 
     With `guidance` above 1 the step is pushed away from what the empty prompt [1, T, width] gives
     (classifier-free guidance). `on_step(done, total)` is called after each step; what it raises ends the
-    loop.
+    loop. `on_clean(done, latents)` before it gets what the noise would leave if the step's velocity held to
+    the end: for a straight flow x = (1 - sigma) clean + sigma noise, clean = x - sigma velocity.
     """
     total = len(plan.modulations)
     for step, modulation in enumerate(plan.modulations):
@@ -44,6 +46,8 @@ def denoise(
             empty = transformer(sample, empty_text.expand_as(text), modulation, plan.rotary).float()
             velocity = empty + guidance * (velocity - empty)
         latents = latents + (plan.sigmas[step + 1] - plan.sigmas[step]) * velocity
+        if on_clean is not None:
+            on_clean(step + 1, latents - plan.sigmas[step + 1] * velocity)
         if on_step is not None:
             on_step(step + 1, total)
     return latents

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from imagegen.pipeline.schedule import Schedule
 from imagegen.weights.load import Components
 
 OnStep = Callable[[int, int], None]
+OnPreview = Callable[[int, int, NDArray[np.uint8]], None]
 
 PLANS_KEPT = 8
 """Sizes and step counts whose positions and modulations are kept: a few MB each for a 4B model at
@@ -68,12 +69,16 @@ class TextToImage:
         height: int,
         steps: int,
         on_step: OnStep | None = None,
+        previews: Mapping[int, Collection[int]] | None = None,
+        on_preview: OnPreview | None = None,
     ) -> GeneratedBatch:
         """One picture of width x height pixels for each prompt and seed (0..2^32-1).
 
         A picture depends on its prompt, seed, size and steps alone, not on the batch it rides in.
-        `on_step(done, total)` is called after each step; what it raises stops the work. Raises InvalidRequest
-        for a size that the model does not make and GenerationFailed when the numbers overflow.
+        `on_step(done, total)` is called after each step; what it raises stops the work. `previews` names for
+        places in the batch the steps after which `on_preview(place, done, picture)` gets what that picture
+        would be if it went on straight, uint8 [height, width, 3]; each costs a decoding. Raises
+        InvalidRequest for a size that the model does not make and GenerationFailed when the numbers overflow.
         """
         card = self.components.card
         if not card.supports(width, height):
@@ -81,6 +86,12 @@ class TextToImage:
         rows, columns = height // card.multiple, width // card.multiple
         transformer, autoencoder = self.components.transformer, self.components.autoencoder
         clock = _Clock()
+
+        def preview(done: int, clean: Tensor) -> None:
+            for place, wanted in (previews or {}).items():
+                if on_preview is not None and done in wanted:
+                    seen = decode(autoencoder, clean[place : place + 1], rows, columns)
+                    on_preview(place, done, to_uint8(seen)[0].cpu().numpy())
 
         # 1. Encode the prompts.
         encoded = encode_prompts(self.components, prompts)
@@ -99,6 +110,7 @@ class TextToImage:
             guidance=card.guidance,
             empty_text=self._empty() if card.guidance > 1 else None,
             on_step=on_step,
+            on_clean=preview if previews else None,
         )
         if not torch.isfinite(latents).all():
             raise GenerationFailed(

@@ -81,3 +81,25 @@ def test_a_closed_queue_hands_back_the_waiting() -> None:
     assert queue.close() == [ticket]
     with pytest.raises(Cancelled):
         queue.put(ticket)
+
+
+@pytest.mark.parametrize(
+    ("steps", "previews", "at"),
+    [
+        (4, 0, ()),
+        (4, 1, (3,)),
+        (4, 2, (1, 3)),
+        (4, 3, (1, 2, 3)),
+        (2, 3, (1,)),
+        (1, 3, ()),
+        (30, 3, (9, 19, 29)),
+    ],
+)
+def test_previews_are_spread_over_the_steps_before_the_last(
+    steps: int, previews: int, at: tuple[int, ...]
+) -> None:
+    ticket = _ticket(steps)
+    ticket.previews = previews
+    assert ticket.preview_steps == ()
+    ticket.on_preview = lambda index, pixels: None
+    assert ticket.preview_steps == at

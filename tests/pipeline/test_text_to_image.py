@@ -139,3 +139,32 @@ def test_running_needs_neither_diffusers_nor_transformers(packed_checkpoint: Pat
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_preview_costs_the_picture_nothing_and_comes_closer_with_each_step(packed: TextToImage) -> None:
+    seen: dict[tuple[int, int], np.ndarray] = {}
+    batch = packed.generate(
+        PROMPTS[:2],
+        SEEDS[:2],
+        64,
+        48,
+        4,
+        previews={1: (1, 3)},
+        on_preview=lambda place, done, picture: seen.update({(place, done): picture}),
+    )
+    assert list(seen) == [(1, 1), (1, 3)]
+    alone = packed.generate(PROMPTS[1:2], SEEDS[1:2], 64, 48, 4).pictures[0].picture
+    final = batch.pictures[1].picture
+    assert np.array_equal(final, alone)
+    early, late = (np.abs(seen[1, done].astype(float) - final).mean() for done in (1, 3))
+    assert seen[1, 1].shape == final.shape == (48, 64, 3)
+    assert late < early
+
+
+def test_a_straight_flows_first_preview_is_its_picture(packed: TextToImage) -> None:
+    """With one step the clean estimate is where the step ends."""
+    seen: list[np.ndarray] = []
+    batch = packed.generate(
+        ["bag"], [3], 64, 64, 1, previews={0: (1,)}, on_preview=lambda *found: seen.append(found[2])
+    )
+    assert np.array_equal(seen[0], batch.pictures[0].picture)
