@@ -13,6 +13,9 @@
     ├── GenerationFailed           10    500   the model ran and no usable picture came out
     ├── BatchIncomplete            11    500   a batch ended and some of its rows failed
     ├── Unauthorized               12    401   an API key is missing or wrong
+    ├── Forbidden                  16    403   the API key lacks the scope for this
+    ├── QuotaExceeded              17    429   the API key has used up its requests or pictures for now
+    ├── AuditBroken                18    500   the audit log was changed or cut off
     └── Cancelled                 130    499   the owner stopped the work (Ctrl-C, a closed connection)
 
 An error says what is wrong (`message`), where (`field`: a request field, a column or a file) and what to do
@@ -22,7 +25,8 @@ nobody foresaw.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 
 class ImagegenError(Exception):
@@ -101,6 +105,23 @@ class BatchIncomplete(ImagegenError):
 
 class Unauthorized(ImagegenError):
     exit_code, http_status, code, type = 12, 401, "invalid_api_key", "authentication_error"
+
+
+class Forbidden(ImagegenError):
+    exit_code, http_status, code, type = 16, 403, "scope_missing", "permission_error"
+
+
+class QuotaExceeded(ImagegenError):
+    exit_code, http_status, code, type = 17, 429, "quota_exceeded", "rate_limit_error"
+
+    def __init__(self, message: str, *, retry_after: float, limits: Sequence[Any] = ()) -> None:
+        super().__init__(message, hint=f"try again in {retry_after:.0f} s")
+        self.retry_after = retry_after
+        self.limits = tuple(limits)
+
+
+class AuditBroken(ImagegenError):
+    exit_code, http_status, code = 18, 500, "audit_broken"
 
 
 class Cancelled(ImagegenError):

@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="accepted API keys, separated by commas"
     )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="pages that may use the server from a browser, as https://shop.example; none unless set",
+    )
+    audit: bool = Field(True, description="write who asked for what into the audit log")
+    audit_prompts: bool = Field(False, description="write prompts into it too")
     model: str = Field("starter", min_length=1, description="model used when a request names none")
     models_dir: Path | None = Field(None, description="folder of checkpoints; each folder in it is a model")
     data_dir: Path = Field(default_factory=default_data_dir, description="artifacts and job records")
@@ -51,9 +57,9 @@ class Settings(BaseSettings):
     )
     max_batch: int = Field(4, ge=1, le=64, description="compatible pictures denoised together")
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod
-    def _split_keys(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         return (
             tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
         )

@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from imagegen import __version__
+from imagegen.cli.audit import audit
 from imagegen.cli.batch import batch
 from imagegen.cli.check import check
 from imagegen.cli.doctor import doctor
@@ -19,6 +20,7 @@ from imagegen.cli.finish import finish
 from imagegen.cli.generate import generate
 from imagegen.cli.inspect import inspect
 from imagegen.cli.json_line import print_json
+from imagegen.cli.keys import keys
 from imagegen.cli.models import models
 from imagegen.cli.presets import presets
 from imagegen.cli.recipes import recipes
@@ -36,6 +38,8 @@ app = typer.Typer(
 for _command in (generate, batch, finish, check, inspect, presets, recipes, serve, doctor):
     app.command()(_command)
 app.add_typer(models, name="models")
+app.add_typer(keys, name="keys")
+app.add_typer(audit, name="audit")
 
 
 def _show_version(wanted: bool) -> None:

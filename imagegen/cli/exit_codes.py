@@ -16,6 +16,9 @@ EXIT_CODES = {
     10: "the model failed",
     11: "some rows of a batch or some files failed; the others are done",
     12: "an API key is missing or wrong",
+    16: "an API key lacks the scope for this",
+    17: "an API key has used up what it may do for now",
+    18: "the audit log was changed or cut off",
     130: "stopped with Ctrl-C",
 }
 

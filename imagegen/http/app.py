@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from imagegen import __version__
+from imagegen.audit.log import AuditLog
 from imagegen.http import openapi, problems
+from imagegen.http.audit_trail import AuditTrail
 from imagegen.http.auth import KeyRing, RequireKey
 from imagegen.http.body_limit import MAX_JSON_BYTES, BodyLimit
 from imagegen.http.envelope import Envelope
+from imagegen.http.limits import Limits
 from imagegen.http.loopback import LoopbackOnly
 from imagegen.http.routes import artifacts, check, health, images, models, presets
+from imagegen.keys.allowance import Allowance
 from imagegen.settings import Settings
 from imagegen.studio import Studio
 from imagegen.web import pages
@@ -21,11 +29,23 @@ DESCRIPTION = "Product pictures made on this machine, in the words of OpenAI's I
 
 def create_app(studio: Studio, settings: Settings) -> FastAPI:
     """The service on `studio`, which stays the caller's to close."""
-    ring = KeyRing(settings.api_keys)
+    with ExitStack() as opened:
+        ring = KeyRing(settings.api_keys, settings)
+        opened.callback(ring.close)
+        allowance = Allowance(settings) if ring else None
+        if allowance is not None:
+            opened.callback(allowance.close)
+        trail = AuditLog(settings) if settings.audit else None
+        if trail is not None:
+            opened.callback(trail.close)
+        resources = opened.pop_all()
     layers = [
         Middleware(Envelope),
-        *([] if ring else [Middleware(LoopbackOnly)]),
+        *_cors(settings),
+        *([] if ring else [Middleware(LoopbackOnly, settings.cors_origins)]),
+        *([] if trail is None else [Middleware(AuditTrail, trail)]),
         Middleware(RequireKey, ring),
+        *([] if allowance is None else [Middleware(Limits, allowance)]),
         Middleware(BodyLimit, MAX_JSON_BYTES, {check.PATH: check.MAX_PICTURE_BYTES}),
     ]
     app = FastAPI(
@@ -33,13 +53,46 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         middleware=layers,
+        lifespan=_closing(resources),
         docs_url=None,  # FastAPI's own pages load their scripts from elsewhere; ours is in imagegen/web
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    app.state.settings = settings
     problems.install(app)
     openapi.install(app, keys_required=bool(ring))
     for resource in (images, models, presets, check, artifacts, health):
         app.include_router(resource.router(studio, settings))
     app.include_router(pages.router())
     return app
+
+
+def _cors(settings: Settings) -> list[Middleware]:
+    """Nothing unless the owner names origins; never with cookies, for there are none."""
+    if not settings.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            expose_headers=[
+                "x-request-id",
+                "Location",
+                "Retry-After",
+                "RateLimit",
+                "RateLimit-Policy",
+                "ETag",
+            ],
+        )
+    ]
+
+
+def _closing(resources: ExitStack) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with resources:
+            yield
+
+    return lifespan

@@ -8,6 +8,7 @@ post blindly: those carry the stranger's name in Origin. Both are refused.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -28,21 +29,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_exposure(settings: Settings) -> None:
+def check_exposure(settings: Settings, *, keys: bool) -> None:
     """Raises SettingsInvalid when the server would listen beyond this machine without asking for keys."""
-    if not settings.api_keys and not is_loopback(settings.host):
+    if not keys and not is_loopback(settings.host):
         raise SettingsInvalid(
-            f"{settings.host} can be reached from other machines and no API key is set",
+            f"{settings.host} can be reached from other machines and there is no API key",
             field="host",
-            hint="set IMAGEGEN_API_KEYS, or bind 127.0.0.1",
+            hint="make one with `imagegen keys create NAME`, or bind 127.0.0.1",
         )
 
 
 class LoopbackOnly:
-    """Answers 403 to a request whose Host, or whose Origin if it has one, is not a name of this machine."""
+    """Answers 403 to a request whose Host, or whose Origin if it has one, is not a name of this machine.
+    `origins` are the pages that the owner lets in."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, origins: Collection[str] = ()) -> None:
         self._app = app
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -51,14 +54,14 @@ class LoopbackOnly:
             if not is_loopback(_name("//" + host)):
                 detail = f"this server answers to 127.0.0.1 and localhost, not to {host!r}"
                 return await _refuse(detail, scope, receive, send)
-            if origin is not None and not is_loopback(_name(origin)):
+            if origin is not None and origin not in self._origins and not is_loopback(_name(origin)):
                 detail = f"pages from {origin!r} may not use this server"
                 return await _refuse(detail, scope, receive, send)
         return await self._app(scope, receive, send)
 
 
 async def _refuse(detail: str, scope: Scope, receive: Receive, send: Send) -> None:
-    detail += " (set IMAGEGEN_API_KEYS to serve other names)"
+    detail += " (a server with API keys serves other names)"
     answer = problem(
         scope["state"]["request_id"], 403, detail, code="host_not_allowed", type="permission_error"
     )

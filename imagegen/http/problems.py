@@ -16,10 +16,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from imagegen.errors import ImagegenError, Overloaded
+from imagegen.errors import ImagegenError, Overloaded, QuotaExceeded
 from imagegen.http.schemas.problem import FieldFault, OpenAIError, Problem
 
 MEDIA_TYPE = "application/problem+json"
+LONGEST_RETRY = 120
+"""Seconds of a Retry-After that the openai client honours."""
 _CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -67,9 +69,11 @@ def problem(
 def problem_of(error: ImagegenError, request_id: str) -> Response:
     """The response for an error of our own tree (imagegen/errors.py knows status, code and field)."""
     headers: dict[str, str] = {}
-    if isinstance(error, Overloaded):
+    if isinstance(error, (Overloaded, QuotaExceeded)):
         headers["Retry-After"] = str(math.ceil(error.retry_after))
         headers["retry-after-ms"] = str(math.ceil(error.retry_after * 1000))
+        if error.retry_after > LONGEST_RETRY:
+            headers["x-should-retry"] = "false"  # the client would try at once instead
     elif error.http_status >= 500:
         # The client would try twice again. A broken checkpoint stays broken; memory may be free soon.
         headers["x-should-retry"] = "true" if error.http_status == 503 else "false"

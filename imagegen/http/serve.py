@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from imagegen.errors import Cancelled, ImagegenError, SettingsInvalid
 from imagegen.http.app import create_app
+from imagegen.http.auth import asks_for_keys
 from imagegen.http.loopback import check_exposure
 from imagegen.settings import Settings
 from imagegen.studio import Studio
@@ -32,7 +33,7 @@ def serve(settings: Settings, *, on_listening: Callable[[str], None] | None = No
     has. Raises SettingsInvalid (host beyond this machine without API keys, address in use) and ModelNotFound,
     before anything is bound or loaded.
     """
-    check_exposure(settings)
+    check_exposure(settings, keys=asks_for_keys(settings))
     find_model(settings.model, settings.models_dir)
     with listen(settings.host, settings.port) as bound, Studio(settings) as studio:
         threading.Thread(target=_warm_up, args=[studio], name="imagegen-warm-up", daemon=True).start()
@@ -65,7 +66,7 @@ class Server(uvicorn.Server):
             app,
             access_log=False,
             log_config=None,
-            lifespan="off",
+            lifespan="on",
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,

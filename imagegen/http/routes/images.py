@@ -13,7 +13,9 @@ from fastapi.concurrency import run_in_threadpool
 
 from imagegen.artifact import Artifact
 from imagegen.errors import ImagegenError
+from imagegen.http.audit_trail import note, note_prompt
 from imagegen.http.from_wire import encoding_quality, output_format, read
+from imagegen.http.limits import refund, spend
 from imagegen.http.results import results
 from imagegen.http.routes.models import served_model
 from imagegen.http.schemas.images import ImageGeneration, ImagesAnswer
@@ -34,7 +36,14 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         card = await run_in_threadpool(served_model, body.model, studio, settings)
         requests = read(body, card, settings.queue_size)
         format = output_format(body, requests[0].recipe)
-        futures = await run_in_threadpool(submit, requests, studio)
+        note(request, pictures=len(requests), model=card.name)
+        note_prompt(request, body.prompt)
+        await spend(request, len(requests))
+        try:
+            futures = await run_in_threadpool(submit, requests, studio)
+        except ImagegenError:
+            await refund(request, len(requests))
+            raise
         artifacts = await results(futures, request)
 
         def url_of(artifact: Artifact) -> str:

@@ -1,0 +1,83 @@
+"""Writes who asked for what into the audit log, before the answer leaves: what was answered is on record.
+
+Recorded are requests that do something (not GET, HEAD, OPTIONS) and those that were refused for their key. An
+entry says the caller, the route, the ids in it, the status and what the route noted; never a prompt, unless
+the setting `audit_prompts` says so.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from imagegen.audit.log import AuditLog
+from imagegen.http.auth import guarded
+
+REFUSALS_A_MINUTE = 60
+"""So that nobody without a key can fill the disk; the next entry says how many were left out."""
+_LOOKS = ("GET", "HEAD", "OPTIONS")
+
+
+class AuditTrail:
+    """The layer outside the one that asks for keys, so that it sees what that refuses."""
+
+    def __init__(self, app: ASGIApp, log: AuditLog) -> None:
+        self._app = app
+        self._log = log
+        self._minute, self._refused, self._left_out = 0, 0, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not guarded(scope["path"]):
+            return await self._app(scope, receive, send)
+
+        async def recorded(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._counts(scope, message["status"]):
+                caller = scope["state"].get("caller")
+                actor = "nobody" if caller is None else caller.id or "local"
+                await run_in_threadpool(
+                    self._log.append, actor, _action(scope), str(message["status"]), self._details(scope)
+                )
+            await send(message)
+
+        return await self._app(scope, receive, recorded)
+
+    def _counts(self, scope: Scope, status: int) -> bool:
+        if status not in (401, 403):
+            return scope["method"] not in _LOOKS
+        minute = int(time.monotonic() // 60)
+        if minute != self._minute:
+            self._minute, self._refused = minute, 0
+        self._refused += 1
+        if self._refused <= REFUSALS_A_MINUTE:
+            return True
+        self._left_out += 1
+        return False
+
+    def _details(self, scope: Scope) -> dict[str, Any]:
+        details: dict[str, Any] = {"request_id": scope["state"]["request_id"], **scope.get("path_params", {})}
+        details.update(scope["state"].get("noted", {}))
+        if self._left_out:
+            details["refusals_left_out"], self._left_out = self._left_out, 0
+        return details
+
+
+def note(request: Request, **details: Any) -> None:
+    """Adds to this request's entry: counts and ids, never what somebody wrote."""
+    noted: dict[str, Any] = request.scope["state"].setdefault("noted", {})
+    noted.update(details)
+
+
+def note_prompt(request: Request, prompt: str) -> None:
+    """Adds the prompt, if the owner of the machine has asked for that."""
+    if request.app.state.settings.audit_prompts:
+        note(request, prompt=prompt)
+
+
+def _action(scope: Scope) -> str:
+    """The route's template where one was found: an unknown path could be as long as somebody likes."""
+    path = getattr(scope.get("route"), "path", None) or scope["path"]
+    return f"{scope['method']} {path}"[:64]
