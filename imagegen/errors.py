@@ -13,6 +13,9 @@
     ├── GenerationFailed           10    500   the model ran and no usable picture came out
     ├── BatchIncomplete            11    500   a batch ended and some of its rows failed
     ├── Unauthorized               12    401   an API key is missing or wrong
+    ├── DeviceFailed               13    503   the device's thread died; a new one takes the next picture
+    ├── DeadlineExceeded           14    504   a job's deadline passed before it was begun
+    ├── JobNotFound                15    404   no job has that id (any more)
     ├── Forbidden                  16    403   the API key lacks the scope for this
     ├── QuotaExceeded              17    429   the API key has used up its requests or pictures for now
     ├── AuditBroken                18    500   the audit log was changed or cut off
@@ -36,6 +39,8 @@ class ImagegenError(Exception):
     http_status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     type: ClassVar[str] = "server_error"
+    transient: ClassVar[bool] = False
+    """True when the same request may succeed a little later: a job is then tried again by itself."""
 
     def __init__(self, message: str, *, field: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
@@ -79,6 +84,7 @@ class OutputNotWritable(ImagegenError):
 
 class Overloaded(ImagegenError):
     exit_code, http_status, code, type = 7, 429, "overloaded", "rate_limit_error"
+    transient = True
 
     def __init__(
         self, message: str, *, retry_after: float, field: str | None = None, hint: str | None = None
@@ -89,6 +95,7 @@ class Overloaded(ImagegenError):
 
 class OutOfMemory(ImagegenError):
     exit_code, http_status, code = 8, 503, "out_of_memory"
+    transient = True
 
 
 class MissingDependency(ImagegenError):
@@ -105,6 +112,19 @@ class BatchIncomplete(ImagegenError):
 
 class Unauthorized(ImagegenError):
     exit_code, http_status, code, type = 12, 401, "invalid_api_key", "authentication_error"
+
+
+class DeviceFailed(ImagegenError):
+    exit_code, http_status, code = 13, 503, "device_failed"
+    transient = True
+
+
+class DeadlineExceeded(ImagegenError):
+    exit_code, http_status, code = 14, 504, "deadline_exceeded"
+
+
+class JobNotFound(ImagegenError):
+    exit_code, http_status, code, type = 15, 404, "job_not_found", "invalid_request_error"
 
 
 class Forbidden(ImagegenError):

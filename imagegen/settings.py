@@ -55,6 +55,15 @@ class Settings(BaseSettings):
     queue_size: int = Field(
         32, ge=1, le=100_000, description="pictures that may wait before requests are refused"
     )
+    jobs_size: int = Field(
+        10_000, ge=1, le=10_000_000, description="jobs that may wait in the durable queues in all"
+    )
+    jobs_per_key: int = Field(
+        5_000, ge=1, le=10_000_000, description="jobs of one API key that may wait in the durable queues"
+    )
+    drain_seconds: float = Field(
+        30, ge=0, le=3600, description="how long running jobs are waited for when a server or worker stops"
+    )
     max_batch: int = Field(4, ge=1, le=64, description="compatible pictures denoised together")
 
     @field_validator("api_keys", "cors_origins", mode="before")

@@ -29,12 +29,14 @@ from imagegen.batch.product_table import read_products
 from imagegen.errors import (
     Cancelled,
     CheckpointInvalid,
+    ImagegenError,
     InputFileInvalid,
     InvalidRequest,
     MissingDependency,
     ModelNotFound,
     OutputNotWritable,
 )
+from imagegen.jobs.job import Job, JobState, Priority, to_record
 from imagegen.weights.catalog import ModelCard, find_model
 from imagegen_postprocess import Recipe, load_preset
 
@@ -167,7 +169,7 @@ class _Rows:
             )
         file = self._names.take(stem, suffix)
         job = self._job_id(request, file)
-        self._jobs.submit(job, request, self._out / file)
+        self._jobs.submit(request, id=job, destination=self._out / file, priority=Priority.BATCH, again=True)
         return _Underway(replace(outcome, seed=request.seed, file=file), job)
 
     def _finish(self, row: _Underway) -> Outcome:
@@ -175,12 +177,12 @@ class _Rows:
             return row.outcome
         self._check_stop()
         job = self._jobs.wait(row.job)
-        if job.error is not None:
+        if job.state is not JobState.COMPLETED:
             self._check_stop()  # then it was not the row that failed
-        if isinstance(job.error, MACHINE_FAULTS):
-            raise job.error
-        if job.error is not None:
-            return replace(row.outcome, file=None, error=str(job.error))
+            fault = _error(job)
+            if isinstance(fault, MACHINE_FAULTS):
+                raise fault
+            return replace(row.outcome, file=None, error=str(fault))
         return replace(row.outcome, status=COMPLETED, seconds=job.seconds)
 
     def _check_stop(self) -> None:
@@ -189,8 +191,14 @@ class _Rows:
 
     def _job_id(self, request: ImageRequest, file: str) -> str:
         """The same for the same picture in the same place, so that a finished one is known again."""
-        from imagegen.jobs.job import to_record
-
         place = str(self._out.resolve() / file)
         parts = json.dumps([place, to_record(request), self._card.revision, __version__], sort_keys=True)
         return "batch-" + hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def _error(job: Job) -> ImagegenError:
+    """What the record of a job that was not completed says, as the error it was."""
+    said = job.error or {"code": Cancelled.code, "message": "the job was cancelled"}
+    kinds = {kind.code: kind for kind in (*MACHINE_FAULTS, InvalidRequest, Cancelled)}
+    kind = kinds.get(said["code"] or "", ImagegenError)
+    return kind(said["message"] or "", field=said.get("param"), hint=said.get("hint"))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import hashlib
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegen.request import ImageRequest
 from imagegen_postprocess import Recipe
+
+if TYPE_CHECKING:
+    from imagegen.artifact import Format
 
 
 class JobState(StrEnum):
@@ -18,22 +22,79 @@ class JobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def final(self) -> bool:
+        """True when the job will not change any more."""
+        return self in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
+
+
+class Priority(StrEnum):
+    """INTERACTIVE goes before BATCH, wherever both wait."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """How a job stands.
 
-    `file`, `seed` and `seconds` (of work, without waiting) are known once it is completed, `error` once it
-    has failed.
+    created, started, ended     seconds since 1970; `started` when a worker took it
+    step, steps                 denoising steps done, of how many; 0 until the first one
+    file                        where the picture was written, for a job with a place of its own
+    artifact                    the picture's id in the artifact store, for any other
+    seconds                     of work, without waiting
+    details                     the artifact without its pixels (Artifact.to_dict): recipe, report, timings
+    error                       code, message, param and hint of what went wrong
     """
 
     id: str
     state: JobState
+    request: ImageRequest
+    owner: str = ""
+    priority: Priority = Priority.INTERACTIVE
+    batch: str | None = None
+    label: str | None = None
+    webhook: str | None = None
+    created: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    step: int = 0
+    steps: int = 0
     file: Path | None = None
+    artifact: str | None = None
     seed: int | None = None
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
-    error: Exception | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """One thing that happened. `seq` counts up with a job's life and is the same for whoever reads it,
+    whenever: 1 queued, 2 taken, 2 + n after step n, LAST at the end."""
+
+    LAST = 1000
+
+    seq: int
+    state: JobState
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some jobs, newest first; `next` continues the list, None at its end."""
+
+    jobs: tuple[Job, ...]
+    next: str | None
+
+
+def artifact_id(job: str, format: Format) -> str:
+    """The picture's id in the artifact store: made of the job's, so a job carried out twice writes one
+    file."""
+    return f"{hashlib.sha256(job.encode()).hexdigest()[:32]}.{format}"
 
 
 def to_record(request: ImageRequest) -> dict[str, Any]:

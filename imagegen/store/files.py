@@ -46,11 +46,17 @@ class ArtifactFiles:
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "artifacts"
 
-    def put(self, artifact: Artifact, format: Format, *, quality: int = 90) -> str:
-        """Stores the picture and returns its id, "<artifact id>.<format>"."""
-        name = f"{artifact.id}.{format}"
+    def put(self, artifact: Artifact, format: Format, *, quality: int = 90, id: str | None = None) -> str:
+        """Stores the picture and returns its id: "<artifact id>.<format>" unless one of that kind is
+        given."""
+        name = f"{artifact.id}.{format}" if id is None else id
         write_atomically(self._folder / name, artifact.encode(format, quality=quality))
         return name
+
+    def delete(self, id: str) -> None:
+        """Removes the picture; one that is not there is no error."""
+        if (path := self.path(id)) is not None:
+            path.unlink(missing_ok=True)
 
     def path(self, id: str) -> Path | None:
         """The file of an id that `put` returned; None when there is none (or when `id` is no such id)."""

@@ -1,0 +1,87 @@
+"""What a process that carries jobs out does beside it, every second or two: it says that it lives, gives back
+what dead ones held, stops pictures that somebody cancelled elsewhere, and tells the database how far the
+others are.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from dbos import DBOS
+from sqlalchemy.exc import SQLAlchemyError
+
+from imagegen.jobs.tables import PENDING
+from imagegen.jobs.workers import BEAT
+
+if TYPE_CHECKING:
+    from imagegen.jobs.queues import Admission
+    from imagegen.jobs.records import Records
+    from imagegen.jobs.running import Running
+    from imagegen.jobs.workers import Workers
+
+log = logging.getLogger(__name__)
+
+ROUND = BEAT / 2
+SLOW = 1.0  # seconds: who waits longer for a picture wants to see it come closer
+
+
+class Upkeep:
+    """One thread, from `start` to `close`."""
+
+    def __init__(
+        self, records: Records, admission: Admission, running: Running, workers: Workers, *, shared: bool
+    ) -> None:
+        self._records = records
+        self._admission = admission
+        self._running = running
+        self._workers = workers
+        self._shared = shared
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="imagegen-upkeep", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread and takes this process off the list of the living; when the database is not there,
+        the others will notice."""
+        self._stop.set()
+        self._thread.join()
+        try:
+            self._workers.leave()
+        except SQLAlchemyError as error:
+            log.warning("could not take leave: %s", error)
+
+    def round(self) -> None:
+        """One time all of it. Raises SQLAlchemyError."""
+        self._workers.beat()
+        if self._shared:
+            self._bury_the_dead()
+        if ids := self._running.ids():
+            for id in self._records.unwanted(ids):
+                self._running.cancel(id)
+        for id, (step, steps) in self._running.untold(longer_than=SLOW).items():
+            DBOS.update_workflow_attributes(id, {"step": step, "steps": steps}, merge=True)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                self.round()
+            except SQLAlchemyError as error:
+                log.warning("the jobs database does not answer: %s", error)
+            if self._stop.wait(ROUND):
+                return
+
+    def _bury_the_dead(self) -> None:
+        """What dead workers held goes back into its queue, with a mark that tells how often that happened."""
+        for id in self._workers.dead(self._admission.holders()):
+            held = DBOS.list_workflows(executor_id=id, status=PENDING, load_input=False, load_output=False)
+            for workflow in held:
+                if workflow.queue_name is None:
+                    continue
+                crashes = (workflow.attributes or {}).get("crashes", 0) + 1
+                DBOS.update_workflow_attributes(workflow.workflow_id, {"crashes": crashes}, merge=True)
+                DBOS.resume_workflows([workflow.workflow_id], queue_name=workflow.queue_name)
+            log.warning("worker %s is gone; %d jobs go to others", id, len(held))
