@@ -18,13 +18,21 @@ from imagegen.http.body_limit import MAX_JSON_BYTES, BodyLimit
 from imagegen.http.envelope import Envelope
 from imagegen.http.limits import Limits
 from imagegen.http.loopback import LoopbackOnly
-from imagegen.http.routes import artifacts, check, health, images, models, presets
+from imagegen.http.routes import artifacts, check, health, images, models, presets, webui
 from imagegen.keys.allowance import Allowance
 from imagegen.settings import Settings
 from imagegen.studio import Studio
 from imagegen.web import pages
 
 DESCRIPTION = "Product pictures made on this machine, in the words of OpenAI's Images API."
+
+
+FILES = {
+    check.PATH: check.MAX_PICTURE_BYTES,
+    images.EDITS: images.MAX_EDIT_BYTES,
+    webui.IMG2IMG: images.MAX_EDIT_BYTES,
+}
+"""Paths that take whole files, and how large a body may be there."""
 
 
 def create_app(studio: Studio, settings: Settings) -> FastAPI:
@@ -46,7 +54,7 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
         *([] if trail is None else [Middleware(AuditTrail, trail)]),
         Middleware(RequireKey, ring),
         *([] if allowance is None else [Middleware(Limits, allowance)]),
-        Middleware(BodyLimit, MAX_JSON_BYTES, {check.PATH: check.MAX_PICTURE_BYTES}),
+        Middleware(BodyLimit, MAX_JSON_BYTES, FILES),
     ]
     app = FastAPI(
         title="imagegen",
@@ -61,7 +69,7 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
     app.state.settings = settings
     problems.install(app)
     openapi.install(app, keys_required=bool(ring))
-    for resource in (images, models, presets, check, artifacts, health):
+    for resource in (images, models, presets, check, artifacts, webui, health):
         app.include_router(resource.router(studio, settings))
     app.include_router(pages.router())
     return app

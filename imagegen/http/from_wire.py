@@ -60,9 +60,10 @@ def encoding_quality(body: ImageGeneration) -> int:
 
 
 def _check_combinations(body: ImageGeneration, format: Format, queue_size: int) -> None:
-    if body.stream or body.partial_images:
-        field = "stream" if body.stream else "partial_images"
-        raise InvalidRequest("this server does not stream yet", field=field, hint="leave it out")
+    if body.partial_images and not body.stream:
+        raise InvalidRequest("only a stream has partial pictures", field="partial_images", hint="set stream")
+    if body.stream and body.response_format == "url":
+        raise InvalidRequest("a stream carries the pictures themselves", field="response_format")
     if format == "png" and body.output_compression is not None:
         raise InvalidRequest(
             "png has no quality to choose", field="output_compression", hint="use jpeg or webp"

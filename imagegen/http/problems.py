@@ -91,6 +91,16 @@ def problem_of(error: ImagegenError, request_id: str) -> Response:
     )
 
 
+def openai_error(error: ImagegenError) -> OpenAIError:
+    """The error as OpenAI's member alone, for streams that have begun already."""
+    return OpenAIError(
+        message=str(error),
+        type=error.type,
+        param=error.param if error.http_status < 500 else None,
+        code=error.code,
+    )
+
+
 def request_id_of(request: Request) -> str:
     """The id that envelope.py gave this request."""
     return str(request.state.request_id)

@@ -23,9 +23,10 @@ async def results(futures: Sequence[Future[Artifact]], request: Request) -> list
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not everything.done():
             raise Cancelled("the client closed the connection")
-        if everything.cancelled():
-            raise Cancelled("the server is closing", hint="ask again when it is back")
-        return everything.result()
+        try:
+            return everything.result()
+        except asyncio.CancelledError as error:  # a picture's future was cancelled, not this task
+            raise Cancelled("the server is closing", hint="ask again when it is back") from error
     finally:
         gone.cancel()
         everything.cancel()

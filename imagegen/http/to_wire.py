@@ -52,7 +52,7 @@ def answer(
             picture = Picture(url=url_of(artifact), imagegen=_details(artifact))
         else:
             data = artifact.encode(format, quality=encoding_quality(body))
-            picture = Picture(b64_json=base64.b64encode(data).decode("ascii"), imagegen=_details(artifact))
+            picture = Picture(b64_json=base64_of(data), imagegen=_details(artifact))
         pictures.append(picture)
     first = artifacts[0].picture
     return ImagesAnswer(
@@ -62,13 +62,22 @@ def answer(
         if any(_see_through(artifact.picture) for artifact in artifacts)
         else "opaque",
         output_format=format,
-        quality=None if body.steps is not None else _SAME_AS[body.quality],
+        quality=quality_of(body),
         size=f"{first.width}x{first.height}",
         usage=_usage(card, artifacts),
         imagegen=AnswerDetails(
             model=card.name, ignored=[name for name in IGNORED if getattr(body, name) is not None]
         ),
     )
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def quality_of(body: ImageGeneration) -> Literal["low", "medium", "high", "xhigh", "max"] | None:
+    """OpenAI's name of the quality; None when steps were asked for instead."""
+    return None if body.steps is not None else _SAME_AS[body.quality]
 
 
 def _details(artifact: Artifact) -> PictureDetails:

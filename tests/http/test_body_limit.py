@@ -28,6 +28,6 @@ def test_a_large_body_that_does_not_say_so_is_refused_where_it_passes_the_limit(
 
 def test_the_longest_prompt_fits(http: httpx.Client) -> None:
     prompt = "\\ud83d\\udc5c" * 32_000  # a handbag, as two escapes
-    body = f'{{"prompt": "{prompt}", "stream": true}}'.encode()
+    body = f'{{"prompt": "{prompt}", "partial_images": 1}}'.encode()
     answer = http.post(GENERATIONS, content=body, headers={"Content-Type": "application/json"})
-    assert answer.json()["error"]["param"] == "stream"
+    assert answer.json()["error"]["param"] == "partial_images"

@@ -181,7 +181,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"output_format": "gif"}, "output_format"),
     ({"output_format": "png", "output_compression": 50}, "output_compression"),
     ({"output_format": "jpeg", "output_compression": 101}, "output_compression"),
-    ({"stream": True}, "stream"),
+    ({"stream": True, "response_format": "url"}, "response_format"),
     ({"partial_images": 2}, "partial_images"),
     ({"response_format": "file"}, "response_format"),
     ({"extra_body": {"seed": -1}}, "seed"),

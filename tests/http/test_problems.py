@@ -93,10 +93,10 @@ fields = st.sampled_from(["prompt", "n", "size", "recipe", "seed", "steps", "qua
 @fuzz(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(fields | st.text(max_size=5), anything, max_size=5))
 def test_no_body_is_worth_more_than_a_400(http: httpx.Client, body: dict[str, Any]) -> None:
-    """`stream` makes each of them refusable, so nothing is generated however valid the rest is."""
+    """`partial_images` makes each of them refusable, so nothing is generated however valid the rest is."""
     answer = http.post(
         GENERATIONS,
-        content=json.dumps({**body, "stream": True}).encode(),
+        content=json.dumps({**body, "partial_images": 1}).encode(),
         headers={"Content-Type": "application/json"},
     )
     assert refused(answer, 400).detail

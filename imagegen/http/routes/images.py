@@ -7,43 +7,64 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse
 
 from imagegen.artifact import Artifact
-from imagegen.errors import ImagegenError
+from imagegen.errors import ImagegenError, InvalidRequest
 from imagegen.http.audit_trail import note, note_prompt
 from imagegen.http.from_wire import encoding_quality, output_format, read
 from imagegen.http.limits import refund, spend
 from imagegen.http.results import results
 from imagegen.http.routes.models import served_model
 from imagegen.http.schemas.images import ImageGeneration, ImagesAnswer
+from imagegen.http.streaming import PictureStream
 from imagegen.http.to_wire import answer
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings
 from imagegen.store.files import ArtifactFiles
 from imagegen.studio import Studio
 
+EDITS = "/v1/images/edits"
+MAX_EDIT_BYTES = 64 << 20
+_EVENTS = {
+    "type": "string",
+    "description": "server-sent events: image_generation.partial_image, image_generation.completed, error",
+}
+
 
 def router(studio: Studio, settings: Settings) -> APIRouter:
     routes = APIRouter(prefix="/v1/images", tags=["images"])
     files = ArtifactFiles(settings.data_dir)
 
-    @routes.post("/generations", response_model_exclude_unset=True)
-    async def generate_images(body: ImageGeneration, request: Request) -> ImagesAnswer:
-        """Makes finished pictures of what the prompt describes."""
+    @routes.post(
+        "/generations",
+        response_model=ImagesAnswer,
+        response_model_exclude_unset=True,
+        responses={200: {"content": {"text/event-stream": {"schema": _EVENTS}}}},
+    )
+    async def generate_images(body: ImageGeneration, request: Request) -> Any:
+        """Makes finished pictures of what the prompt describes; with `stream`, as server-sent events."""
         card = await run_in_threadpool(served_model, body.model, studio, settings)
         requests = read(body, card, settings.queue_size)
         format = output_format(body, requests[0].recipe)
         note(request, pictures=len(requests), model=card.name)
         note_prompt(request, body.prompt)
         await spend(request, len(requests))
+        stream = PictureStream(body, format) if body.stream else None
         try:
-            futures = await run_in_threadpool(submit, requests, studio)
+            futures = await run_in_threadpool(submit, requests, studio, stream, body.partial_images)
         except ImagegenError:
             await refund(request, len(requests))
             raise
+        if stream is not None:
+            stream.watch(futures)
+            one = partial(answer, body, format, card, url_of=refuse_url)
+            return EventSourceResponse(stream.events(lambda artifact: one([artifact])))
         artifacts = await results(futures, request)
 
         def url_of(artifact: Artifact) -> str:
@@ -52,16 +73,39 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
 
         return await run_in_threadpool(answer, body, format, card, artifacts, url_of)
 
+    @routes.post("/edits", include_in_schema=False)
+    @routes.post("/variations", include_in_schema=False)
+    async def edit_images(request: Request) -> None:
+        """Refused: the models here make pictures from words."""
+        async for _ in request.stream():
+            pass  # read to its end, or the client would see a broken connection instead of the reason
+        raise InvalidRequest(
+            "the installed models make pictures from words only, and cannot edit one",
+            field="image",
+            hint="`imagegen finish` improves a photo; images/generations makes a new picture",
+        )
+
     return routes
 
 
-def submit(requests: Sequence[ImageRequest], studio: Studio) -> list[Future[Artifact]]:
+def refuse_url(artifact: Artifact) -> str:
+    """A stream carries its pictures; from_wire refused anything else."""
+    raise InvalidRequest("a stream carries the pictures themselves", field="response_format")
+
+
+def submit(
+    requests: Sequence[ImageRequest],
+    studio: Studio,
+    stream: PictureStream | None = None,
+    partial_images: int = 0,
+) -> list[Future[Artifact]]:
     """All of them or none: when the queue fills up half-way, those already in it are withdrawn and Overloaded
     goes on."""
     futures: list[Future[Artifact]] = []
-    for request in requests:
+    for place, request in enumerate(requests):
+        seen = None if stream is None else stream.on_preview(place)
         try:
-            futures.append(studio.submit(request))
+            futures.append(studio.submit(request, on_preview=seen, previews=partial_images))
         except ImagegenError:
             for future in futures:
                 future.cancel()

@@ -65,9 +65,13 @@ class ImageGeneration(BaseModel):
         "height, preset: a name from /v1/presets); false leaves the model's pixels as they are",
         examples=[{"fill": 0.85, "background": "white"}, {"preset": "amazon"}, False],
     )
-    stream: bool = Field(False, description="true is refused: this server does not stream yet")
+    stream: bool = Field(False, description="true: the answer is a stream of server-sent events")
     partial_images: int = Field(
-        0, ge=0, le=3, description="more than 0 is refused: this server does not stream yet"
+        0,
+        ge=0,
+        le=3,
+        description="events with the picture as it looks between its steps (at most one a step before the "
+        "last); the model's own pixels, not finished. Needs stream",
     )
     moderation: Literal["auto", "low"] | None = Field(
         None, description="accepted and ignored: nothing is filtered"
@@ -147,3 +151,40 @@ class ImagesAnswer(BaseModel):
     size: str = Field(description="the pictures' real size", examples=["256x256"])
     usage: Usage
     imagegen: AnswerDetails
+
+
+class PlaceDetails(BaseModel):
+    """Which of the `n` pictures an event is about, and for a finished one how it came to be."""
+
+    place: int = Field(description="0 to n - 1")
+    model: str | None = None
+    ignored: list[str] = Field(default=[], description="fields of the request that changed nothing")
+    picture: PictureDetails | None = None
+
+
+class PartialImageEvent(BaseModel):
+    """OpenAI's event; the picture is the model's own, before finishing."""
+
+    type: Literal["image_generation.partial_image"]
+    b64_json: str
+    created_at: int
+    partial_image_index: int
+    background: Literal["opaque", "transparent"]
+    output_format: Literal["png", "jpeg", "webp"]
+    quality: Literal["low", "medium", "high", "xhigh", "max"] | None
+    size: str
+    imagegen: PlaceDetails
+
+
+class PictureEvent(BaseModel):
+    """OpenAI's event for a finished picture; there is one for each of the `n`."""
+
+    type: Literal["image_generation.completed"]
+    b64_json: str
+    created_at: int
+    background: Literal["opaque", "transparent"]
+    output_format: Literal["png", "jpeg", "webp"]
+    quality: Literal["low", "medium", "high", "xhigh", "max"] | None
+    size: str
+    usage: Usage
+    imagegen: PlaceDetails
