@@ -12,6 +12,9 @@ from imagegen.http.problems import problem
 
 MAX_JSON_BYTES = 1 << 20  # the longest prompt takes 384,000, all of it written as \u escapes
 
+LINGER_BYTES = 8 << 20
+"""Bodies up to here are read to their end even when they are refused."""
+
 
 class BodyLimit:
     """Refuses bodies above `most` bytes with 413: at once when their Content-Length says so, else where they
@@ -29,7 +32,11 @@ class BodyLimit:
         detail = f"the body is larger than {most:,} bytes"
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdecimal() and int(announced[:20]) > most:
-            # The rest of the body is not read, so the connection cannot be used again.
+            if int(announced[:20]) <= LINGER_BYTES:
+                # Closed while it sends, a client would see a broken connection instead of the answer.
+                while (await receive()).get("more_body"):
+                    pass
+            # Of a larger one nothing is read, so the connection cannot be used again.
             answer = problem(scope["state"]["request_id"], 413, detail, headers={"Connection": "close"})
             return await answer(scope, receive, send)
         seen = 0
