@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     jobs_per_key: int = Field(
         5_000, ge=1, le=10_000_000, description="jobs of one API key that may wait in the durable queues"
     )
+    drain_notice: float = Field(
+        0, ge=0, le=600, description="how long /readyz says no before a stopping server refuses connections"
+    )
     drain_seconds: float = Field(
         30, ge=0, le=3600, description="how long running jobs are waited for when a server or worker stops"
     )

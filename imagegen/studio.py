@@ -121,8 +121,12 @@ class Studio:
 
     @property
     def ready(self) -> bool:
-        """True when the engine lives and a model sits in memory."""
-        return self._engine.alive and self._engine.loaded
+        """True when a picture could be made now."""
+        return not self.ailments()
+
+    def ailments(self) -> list[str]:
+        """What keeps a picture from being made now, in words; empty when nothing does."""
+        return self._engine.ailments()
 
     @property
     def waiting(self) -> int:

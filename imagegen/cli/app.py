@@ -25,6 +25,7 @@ from imagegen.cli.models import models
 from imagegen.cli.presets import presets
 from imagegen.cli.recipes import recipes
 from imagegen.cli.serve import serve
+from imagegen.cli.worker import worker
 from imagegen.errors import Cancelled, ImagegenError, InvalidRequest
 
 app = typer.Typer(
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (generate, batch, finish, check, inspect, presets, recipes, serve, doctor):
+for _command in (generate, batch, finish, check, inspect, presets, recipes, serve, worker, doctor):
     app.command()(_command)
 app.add_typer(models, name="models")
 app.add_typer(keys, name="keys")

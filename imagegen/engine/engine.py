@@ -65,10 +65,11 @@ class Engine:
         """True unless the owner thread has died or was closed."""
         return not self._closing and (self._owner is None or self._owner.is_alive())
 
-    @property
-    def loaded(self) -> bool:
-        """True when a model sits in memory, ready for its next picture."""
-        return self._loaded is not None
+    def ailments(self) -> list[str]:
+        """What keeps the next picture from being made, in words."""
+        if not self.alive:
+            return ["the device's thread has ended"]
+        return [] if self._loaded is not None else ["no model is in memory (yet)"]
 
     @property
     def waiting(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -24,6 +25,9 @@ from imagegen.settings import Settings
 from imagegen.studio import Studio
 from imagegen.web import pages
 
+if TYPE_CHECKING:
+    from imagegen.jobs.jobs import Jobs
+
 DESCRIPTION = "Product pictures made on this machine, in the words of OpenAI's Images API."
 
 
@@ -35,8 +39,8 @@ FILES = {
 """Paths that take whole files, and how large a body may be there."""
 
 
-def create_app(studio: Studio, settings: Settings) -> FastAPI:
-    """The service on `studio`, which stays the caller's to close."""
+def create_app(studio: Studio, settings: Settings, jobs: Jobs | None = None) -> FastAPI:
+    """The service on `studio` and, for durable jobs, on `jobs`; both stay the caller's to close."""
     with ExitStack() as opened:
         ring = KeyRing(settings.api_keys, settings)
         opened.callback(ring.close)
@@ -67,6 +71,8 @@ def create_app(studio: Studio, settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings
+    app.state.jobs = jobs
+    app.state.leaving = False
     problems.install(app)
     openapi.install(app, keys_required=bool(ring))
     for resource in (images, models, presets, check, artifacts, webui, health):

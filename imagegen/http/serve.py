@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -30,14 +31,22 @@ def serve(settings: Settings, *, on_listening: Callable[[str], None] | None = No
     """Serves until SIGINT or SIGTERM, then finishes what is being answered and returns.
 
     `on_listening(url)` is called once requests are accepted. The model loads meanwhile; /readyz tells when it
-    has. Raises SettingsInvalid (host beyond this machine without API keys, address in use) and ModelNotFound,
-    before anything is bound or loaded.
+    has. Jobs that are being made have `drain_seconds` to end; what is left goes on in another worker, or here
+    after the next start. Raises SettingsInvalid (host beyond this machine without API keys, address in use,
+    jobs database) and ModelNotFound, before anything is bound or loaded.
     """
     check_exposure(settings, keys=asks_for_keys(settings))
     find_model(settings.model, settings.models_dir)
-    with listen(settings.host, settings.port) as bound, Studio(settings) as studio:
+    from imagegen.jobs.jobs import Jobs  # DBOS
+
+    with (
+        listen(settings.host, settings.port) as bound,
+        Studio(settings) as studio,
+        Jobs(studio, shared=True) as jobs,
+    ):
         threading.Thread(target=_warm_up, args=[studio], name="imagegen-warm-up", daemon=True).start()
-        server = Server(create_app(studio, settings), on_listening=on_listening)
+        app = create_app(studio, settings, jobs)
+        server = Server(app, on_listening=on_listening, notice=settings.drain_notice)
         with _signals_end_politely():
             server.run(sockets=[bound])
 
@@ -59,9 +68,15 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
 
 
 class Server(uvicorn.Server):
-    """uvicorn without access log and banner headers, which tells when it listens."""
+    """uvicorn without access log and banner headers, which tells when it listens, and leaves politely.
 
-    def __init__(self, app: FastAPI, *, on_listening: Callable[[str], None] | None = None) -> None:
+    After the first signal /readyz says no; for `notice` seconds everything else goes on, so that a load
+    balancer can look elsewhere before connections are refused. A second signal ends the waiting.
+    """
+
+    def __init__(
+        self, app: FastAPI, *, on_listening: Callable[[str], None] | None = None, notice: float = 0
+    ) -> None:
         config = uvicorn.Config(
             app,
             access_log=False,
@@ -72,7 +87,17 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         super().__init__(config)
+        self._app = app
         self._on_listening = on_listening
+        self._notice = notice
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        first = not self._app.state.leaving
+        self._app.state.leaving = True
+        if first and self._notice > 0:
+            threading.Timer(self._notice, super().handle_exit, (sig, frame)).start()
+        else:
+            super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -226,6 +226,11 @@ class Jobs:
         """How many of a batch's jobs are in each state (those that occur)."""
         return self._records.counts(batch)
 
+    @property
+    def healthy(self) -> bool:
+        """True while the database answers and this process counts as alive."""
+        return self._upkeep is None or self._upkeep.healthy
+
     def waiting(self) -> int:
         """Jobs in the queues that no worker has taken yet."""
         return self._admission.waiting()

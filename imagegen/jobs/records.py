@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbos import DBOS
-from sqlalchemy import ColumnElement, Engine, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Engine, Table, and_, func, or_, select, type_coerce
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import OperationalError
 
 from imagegen.errors import InvalidRequest
@@ -124,7 +125,7 @@ class Records:
     def _of_batch(self, batch: str) -> ColumnElement[bool]:
         attributes = self._table.c.attributes
         if self._engine.dialect.name == "postgresql":
-            return attributes.contains({"batch": batch})  # which DBOS's GIN index answers
+            return type_coerce(attributes, JSONB).contains({"batch": batch})  # which DBOS's GIN index answers
         named: ColumnElement[bool] = attributes["batch"].as_string() == batch
         return named
 

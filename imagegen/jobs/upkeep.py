@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from dbos import DBOS
 from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.jobs.tables import PENDING
-from imagegen.jobs.workers import BEAT
+from imagegen.jobs.workers import BEAT, SILENCE
 
 if TYPE_CHECKING:
     from imagegen.jobs.queues import Admission
@@ -38,8 +39,14 @@ class Upkeep:
         self._running = running
         self._workers = workers
         self._shared = shared
+        self._went_well = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="imagegen-upkeep", daemon=True)
+
+    @property
+    def healthy(self) -> bool:
+        """True when the last round that went well is not long ago."""
+        return time.monotonic() - self._went_well < SILENCE
 
     def start(self) -> None:
         self._thread.start()
@@ -69,6 +76,7 @@ class Upkeep:
         while True:
             try:
                 self.round()
+                self._went_well = time.monotonic()
             except SQLAlchemyError as error:
                 log.warning("the jobs database does not answer: %s", error)
             if self._stop.wait(ROUND):

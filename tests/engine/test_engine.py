@@ -101,7 +101,7 @@ def test_bad_requests_never_reach_the_device(engine: Engine, tiny_checkpoint: Pa
         engine.submit(ImageRequest("cap", model="no-such-model"))
     with pytest.raises(InvalidRequest):
         engine.submit(_request(tiny_checkpoint, width=65, height=1001))
-    assert not engine.loaded
+    assert engine.ailments()
 
 
 def test_closing_stops_the_running_picture_and_cancels_the_waiting(
@@ -126,4 +126,4 @@ def test_closing_stops_the_running_picture_and_cancels_the_waiting(
 
 def test_warming_up_loads_the_model(engine: Engine, tiny_checkpoint: Path) -> None:
     engine.warm_up(str(tiny_checkpoint)).result()
-    assert engine.loaded
+    assert not engine.ailments()

@@ -13,9 +13,10 @@ def test_ready_when_the_model_is_in_memory_and_alive_before(settings: Settings) 
         assert httpx.get(f"{url}/healthz").json() == {"status": "ok", "version": __version__}
         early = httpx.get(f"{url}/readyz")
         assert (early.status_code, early.json()["status"]) == (503, "not_ready")
+        assert early.json()["reasons"] == ["no model is in memory (yet)"]
         studio.warm_up()
         late = httpx.get(f"{url}/readyz")
         assert (late.status_code, late.json()) == (
             200,
-            {"status": "ready", "waiting": 0, "queue_size": settings.queue_size},
+            {"status": "ready", "reasons": [], "waiting": 0, "queue_size": settings.queue_size},
         )

@@ -14,5 +14,6 @@ class Liveness(BaseModel):
 
 class Readiness(BaseModel):
     status: Literal["ready", "not_ready"]
+    reasons: list[str] = Field(description="what stands in the way; empty when ready")
     waiting: int = Field(description="pictures in the queue")
     queue_size: int = Field(description="pictures that may wait before requests are refused with 429")

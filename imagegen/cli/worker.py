@@ -1,0 +1,28 @@
+"""imagegen worker: makes pictures for jobs that others hand in."""
+
+from __future__ import annotations
+
+import typer
+
+
+def worker() -> None:
+    """Make pictures for the jobs in the database until Ctrl-C or SIGTERM.
+
+    IMAGEGEN_DATABASE_URL names the database that server and workers share; they also need the same artifact
+    store. A worker that is told to stop ends what it is making first.
+    """
+    import signal
+    import threading
+
+    from imagegen.jobs.worker import work
+    from imagegen.settings import load_settings
+
+    stop = threading.Event()
+    found = {
+        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        work(load_settings(), stop, on_ready=lambda: typer.echo("imagegen worker takes jobs", err=True))
+    finally:
+        for number, handler in found.items():
+            signal.signal(number, handler)
