@@ -167,9 +167,12 @@ class Transformer(nn.Module):
         for block in self.transformer_blocks:
             image, text = block(image, text, modulation, rotary)
         tokens = torch.cat([text, image], dim=1)
-        for block in self.single_transformer_blocks:
-            tokens = block(tokens, modulation.single, rotary)
-        image = modulate(tokens[:, text_length:], modulation.out_shift, modulation.out_scale, self.config.eps)
+        last = len(self.single_transformer_blocks) - 1
+        for number, block in enumerate(self.single_transformer_blocks):
+            # Nothing reads the last block's text tokens.
+            tokens = block(tokens, modulation.single, rotary, skip=text_length if number == last else 0)
+        image = tokens if last >= 0 else image
+        image = modulate(image, modulation.out_shift, modulation.out_scale, self.config.eps)
         velocity: Tensor = self.proj_out(image)
         return velocity
 
@@ -251,9 +254,10 @@ class SingleBlock(nn.Module):
         self.eps = config.eps
         self.attn = ParallelAttention(config)
 
-    def forward(self, tokens: Tensor, modulation: Stream, rotary: Rotary) -> Tensor:
-        out = self.attn(modulate(tokens, modulation.shift, modulation.scale, self.eps), rotary)
-        return gated_residual(tokens, modulation.gate, out)
+    def forward(self, tokens: Tensor, modulation: Stream, rotary: Rotary, skip: int = 0) -> Tensor:
+        """All tokens but the first `skip`, which are attended to only."""
+        out = self.attn(modulate(tokens, modulation.shift, modulation.scale, self.eps), rotary, skip)
+        return gated_residual(tokens[:, skip:], modulation.gate, out)
 
 
 class ParallelAttention(nn.Module):
@@ -264,15 +268,20 @@ class ParallelAttention(nn.Module):
         self.widths = [3 * width, 2 * mlp_width]
         self.to_qkv_mlp_proj = nn.Linear(width, sum(self.widths), bias=False)
         self.norm_q, self.norm_k = HeadNorm(config.attention_head_dim), HeadNorm(config.attention_head_dim)
-        self.to_out = nn.Linear(width + mlp_width, width, bias=False)
+        self.in_width = width + mlp_width
+        self.to_out = nn.Linear(self.in_width, width, bias=False)
 
-    def forward(self, tokens: Tensor, rotary: Rotary) -> Tensor:
+    def forward(self, tokens: Tensor, rotary: Rotary, skip: int = 0) -> Tensor:
         heads, (q_weight, k_weight) = self.heads, (self.norm_q.weight, self.norm_k.weight)
         qkv, mlp = self.to_qkv_mlp_proj(tokens).split(self.widths, dim=-1)
         qk, v = qkv.unflatten(-1, (3 * heads, -1)).split([2 * heads, heads], dim=2)
         q, k = qk_rope(qk, heads, q_weight, k_weight, rotary.cos, rotary.sin, self.eps, interleaved=True)
-        out = attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2).flatten(2)
-        projected: Tensor = self.to_out(torch.cat([out, swiglu(mlp)], dim=-1))
+        out = attention(q[:, skip:].transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        both = out.new_empty(len(out), out.shape[2], self.in_width)
+        attended, gated = both.split([q.shape[2] * q.shape[3], mlp.shape[2] // 2], dim=-1)
+        attended.unflatten(-1, (heads, -1)).copy_(out.transpose(1, 2))
+        swiglu(mlp[:, skip:], out=gated)
+        projected: Tensor = self.to_out(both)
         return projected
 
 

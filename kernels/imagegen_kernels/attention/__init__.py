@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from imagegen_kernels.attention import sdpa
+from imagegen_kernels.inference import inference
 
 
-@torch.no_grad()
+@inference
 def attention(
     q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None = None, causal: bool = False
 ) -> Tensor:

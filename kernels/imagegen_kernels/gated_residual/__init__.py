@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from imagegen_kernels.gated_residual import cpu, reference
+from imagegen_kernels.inference import inference
 
 
-@torch.no_grad()
+@inference
 def gated_residual(x: Tensor, gate: Tensor, y: Tensor) -> Tensor:
     """x + gate * y for x, y [B, S, D] and gate [B, 1, D], [1, 1, D] or [D] -> [B, S, D] in the dtype of x.
 

@@ -6,16 +6,16 @@ import functools
 import logging
 from typing import cast
 
-import torch
 from torch import Tensor
 
 from imagegen_kernels.formats import PackedWeight
+from imagegen_kernels.inference import inference
 from imagegen_kernels.matmul import cpu, reference
 
 logger = logging.getLogger(__name__)
 
 
-@torch.no_grad()
+@inference
 def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tensor:
     """x [..., K] (floating point) @ weight (N, K) transposed + bias [N] -> [..., N], in the dtype of x.
 
@@ -27,12 +27,13 @@ def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tenso
     Raises ValueError for shapes, dtypes or devices that do not fit.
     """
     rows, columns = weight.shape
-    if not x.is_floating_point() or x.ndim < 1 or x.shape[-1] != columns:
+    shape = x.shape
+    if not shape or shape[-1] != columns or not x.is_floating_point():
         raise ValueError(
             f"matmul with a weight of shape {weight.shape} needs floating point x [..., {columns}],"
-            f" not {x.dtype} {list(x.shape)}"
+            f" not {x.dtype} {list(shape)}"
         )
-    if bias is not None and tuple(bias.shape) != (rows,):
+    if bias is not None and bias.shape != (rows,):
         raise ValueError(
             f"matmul with a weight of shape {weight.shape} needs bias [{rows}], not {list(bias.shape)}"
         )
@@ -41,18 +42,20 @@ def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tenso
             f"matmul needs x and weight on one device, not {x.device} and {weight.packed.device}"
         )
     tokens = x.reshape(-1, columns)
-    if x.device.type == "cpu" and cpu.is_exact():
-        if "cpu" not in weight.prepared:
-            weight.prepared["cpu"] = cpu.prepare(*reference.fold(weight))
-        out = cpu.linear(tokens, cast(cpu.Prepared, weight.prepared["cpu"]))
+    if x.is_cpu and cpu.is_exact():
+        prepared = weight.prepared.get("cpu")
+        if prepared is None:
+            prepared = weight.prepared["cpu"] = cpu.prepare(*reference.fold(weight))
+        out = cpu.linear(tokens, cast(cpu.Prepared, prepared))
     else:
-        if x.device.type != "cpu":
+        if not x.is_cpu:
             _say_slow(x.device.type)
         if "folded" not in weight.prepared:
             weight.prepared["folded"] = reference.fold(weight)
         out = reference.int8_linear(tokens, *cast(tuple[Tensor, Tensor], weight.prepared["folded"]))
-    out = out.view(*x.shape[:-1], rows)
-    return out if bias is None else out + bias.to(out.dtype)
+    if bias is not None:
+        out = out.add_(bias)
+    return out.view(*shape[:-1], rows)
 
 
 @functools.cache

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from imagegen_kernels.inference import inference
 from imagegen_kernels.modulate import cpu, reference
 
 
-@torch.no_grad()
+@inference
 def modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float = 1e-6) -> Tensor:
     """LayerNorm(x [B, S, D]) * (1 + scale) + shift -> [B, S, D] in the dtype of x; the norm has no weights.
 

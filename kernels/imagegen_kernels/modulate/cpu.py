@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
     """As `reference.modulate`, to rounding."""
     wide = torch.promote_types(x.dtype, torch.float32)
     batch, _, channels = x.shape
-    weights, biases = (1 + scale.to(wide)).reshape(-1, channels), shift.to(wide).reshape(-1, channels)
-    if len(weights) == len(biases) == 1:
-        return functional.layer_norm(x, (channels,), weights[0], biases[0], eps)
+    weight, shift = 1 + scale.to(wide), shift.to(wide)
+    if weight.numel() == shift.numel() == channels:
+        return torch.layer_norm(x, (channels,), weight.view(channels), shift.reshape(channels), eps)
+    weights, biases = (t.reshape(-1, channels).expand(batch, channels) for t in (weight, shift))
     samples = [
-        functional.layer_norm(sample, (channels,), weight, bias, eps)
-        for sample, weight, bias in zip(
-            x, weights.expand(batch, channels), biases.expand(batch, channels), strict=True
-        )
+        torch.layer_norm(sample, (channels,), one, other, eps)
+        for sample, one, other in zip(x, weights, biases, strict=True)
     ]
     return torch.stack(samples)

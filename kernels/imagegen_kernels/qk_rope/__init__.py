@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from imagegen_kernels.inference import inference
 from imagegen_kernels.qk_rope import cpu, reference
 
 
-@torch.no_grad()
+@inference
 def qk_rope(
     qk: Tensor,
     heads: int,
@@ -28,25 +28,24 @@ def qk_rope(
     interleaved  True pairs channels (2i, 2i+1), as FLUX does; False pairs (i, i + D/2), as Qwen does.
     Raises ValueError for shapes that do not fit.
     """
-    shapes = f"qk {list(qk.shape)}, cos {list(cos.shape)}, sin {list(sin.shape)}"
     if qk.ndim != 4 or not 0 < heads < qk.shape[2] or qk.shape[3] % 2:
-        raise ValueError(f"qk_rope needs qk [B, S, {heads} + G, D] with even D, not {shapes}")
-    if cos.shape != sin.shape or tuple(cos.shape) != (qk.shape[1], qk.shape[3] // 2):
-        raise ValueError(f"qk_rope needs cos and sin [S, D/2], not {shapes}")
-    if not tuple(q_weight.shape) == tuple(k_weight.shape) == (qk.shape[3],):
+        raise ValueError(f"qk_rope needs qk [B, S, {heads} + G, D] with even D, not {list(qk.shape)}")
+    if cos.shape != sin.shape or cos.shape != (qk.shape[1], qk.shape[3] // 2):
+        raise ValueError(
+            f"qk_rope needs cos and sin [S, D/2], not {list(cos.shape)} and {list(sin.shape)}"
+            f" for qk {list(qk.shape)}"
+        )
+    if not q_weight.shape == k_weight.shape == (qk.shape[3],):
         raise ValueError(
             f"qk_rope needs weights [{qk.shape[3]}], not {list(q_weight.shape)} and {list(k_weight.shape)}"
         )
-    if qk.device.type == "cpu" and interleaved:
-        return cpu.qk_rope(qk, heads, q_weight, k_weight, cos, sin, eps)
+    if qk.device.type == "cpu":
+        return cpu.qk_rope(qk, heads, q_weight, k_weight, cos, sin, eps, interleaved)
     return reference.qk_rope(qk, heads, q_weight, k_weight, cos, sin, eps, interleaved)
 
 
 def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `qk_rope` runs on `device`."""
     if device == "cpu":
-        return (
-            "cpu",
-            "interleaved pairs as complex numbers, a sample at a time; half-split pairs by the reference",
-        )
+        return "cpu", "pairs as complex numbers, a sample at a time"
     return "reference", "plain PyTorch; no GPU kernel is written yet"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from imagegen_kernels.inference import inference
 from imagegen_kernels.rms_norm import reference
 
 
-@torch.no_grad()
+@inference
 def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
     """x [..., D] / sqrt(mean(x^2) + eps) * weight [D] -> [..., D] in the dtype of x.
 

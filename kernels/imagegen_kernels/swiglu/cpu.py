@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 
-def swiglu(x: Tensor) -> Tensor:
-    """As `reference.swiglu`, to rounding."""
-    out = x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
-    samples = zip(x, out, strict=True) if x.ndim > 1 else [(x, out)]
-    for sample, gated in samples:
-        gate, value = sample.chunk(2, dim=-1)
-        torch.ops.aten.silu.out(gate, out=gated).mul_(value)
-    return out
+def swiglu(x: Tensor, out: Tensor) -> Tensor:
+    """As `reference.swiglu`, to rounding, into `out`."""
+    if x.ndim > 1 and len(x) > 1:
+        for sample, gated in zip(x.unbind(), out.unbind(), strict=True):
+            swiglu(sample, gated)
+        return out
+    gate, value = x.chunk(2, dim=-1)
+    torch.ops.aten.silu.out(gate, out=out)
+    return out.mul_(value)
