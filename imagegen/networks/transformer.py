@@ -268,7 +268,7 @@ class ParallelAttention(nn.Module):
         self.widths = [3 * width, 2 * mlp_width]
         self.to_qkv_mlp_proj = nn.Linear(width, sum(self.widths), bias=False)
         self.norm_q, self.norm_k = HeadNorm(config.attention_head_dim), HeadNorm(config.attention_head_dim)
-        self.in_width = width + mlp_width
+        self.width, self.in_width = width, width + mlp_width
         self.to_out = nn.Linear(self.in_width, width, bias=False)
 
     def forward(self, tokens: Tensor, rotary: Rotary, skip: int = 0) -> Tensor:
@@ -276,11 +276,10 @@ class ParallelAttention(nn.Module):
         qkv, mlp = self.to_qkv_mlp_proj(tokens).split(self.widths, dim=-1)
         qk, v = qkv.unflatten(-1, (3 * heads, -1)).split([2 * heads, heads], dim=2)
         q, k = qk_rope(qk, heads, q_weight, k_weight, rotary.cos, rotary.sin, self.eps, interleaved=True)
-        out = attention(q[:, skip:].transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
-        both = out.new_empty(len(out), out.shape[2], self.in_width)
-        attended, gated = both.split([q.shape[2] * q.shape[3], mlp.shape[2] // 2], dim=-1)
-        attended.unflatten(-1, (heads, -1)).copy_(out.transpose(1, 2))
-        swiglu(mlp[:, skip:], out=gated)
+        out = attention(q[:, skip:].transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2)
+        both = out.new_empty(*out.shape[:2], self.in_width)
+        both[..., : self.width].view(out.shape).copy_(out)
+        swiglu(mlp[:, skip:], out=both[..., self.width :])
         projected: Tensor = self.to_out(both)
         return projected
 
