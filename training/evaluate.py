@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine
-from training.classifier import train_classifier
 from training.config import load_config
-from training.painters import TEACHER_GUIDANCE, TEACHER_STEPS, of_phase, shipped
-from training.photos import load_photos
-from training.product_titles import catalogue_titles, read_titles
-from training.quality import Quality
+from training.evaluation.classifier import train_classifier
+from training.evaluation.painters import TEACHER_GUIDANCE, TEACHER_STEPS, of_phase, shipped
+from training.evaluation.photos import load_photos
+from training.evaluation.product_titles import catalogue_titles, read_titles
+from training.evaluation.quality import Quality
 from training.run import Recipe
 
 log = logging.getLogger(__name__)
 
 PHASES = ("flow", "student", "ternary")
+PRODUCTS = 300  # that are asked for, of the held-out ones
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     parser.add_argument("--sheets", type=Path, help="folder for the sheets (default: none)")
     parser.add_argument("--checkpoint", type=Path, default=Path("imagegen/starter"), help="what ships")
-    parser.add_argument("--products", type=int, default=300, help="held-out products to ask for")
+    parser.add_argument("--products", type=int, default=PRODUCTS, help="held-out products to ask for")
     parser.add_argument("--teacher-products", type=int, default=150, help="of them, for the 50-step teacher")
     parser.add_argument("--no-phases", action="store_true", help="only the checkpoint")
     arguments = parser.parse_args()

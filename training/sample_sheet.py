@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.painters import shipped
-from training.sheets import Cell, contact_sheet
+from training.evaluation.painters import shipped
+from training.evaluation.sheets import Cell, contact_sheet
 
 PROMPTS = (
     "navy blue running shoe with white sole", "brown leather handbag",

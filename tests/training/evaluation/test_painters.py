@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from training.dataset import Statistics
+from training.evaluation.painters import Painter, of_phase, shipped, teacher_levels
 from training.networks import TOKEN_CHANNELS, ConditionedTransformer, build_autoencoder
-from training.painters import Painter, of_phase, shipped, teacher_levels
 from training.run import Recipe
 from training.tokenizer import train_tokenizer
 

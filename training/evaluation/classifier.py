@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from training.photos import Photos
+from training.evaluation.photos import Photos
 from training.state import load_state, save_state
 
 log = logging.getLogger(__name__)

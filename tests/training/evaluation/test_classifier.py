@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.classifier import as_darkness, augment, train_classifier
-from training.photos import Photos
+from training.evaluation.classifier import as_darkness, augment, train_classifier
+from training.evaluation.photos import Photos
 
 
 def toys(count: int) -> Photos:

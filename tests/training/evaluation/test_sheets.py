@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.sheets import CELL, LINE, Cell, contact_sheet
+from training.evaluation.sheets import CELL, LINE, Cell, contact_sheet
 
 
 def test_pictures_are_laid_out_in_rows_with_text_below() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.product_titles import name_item, read_titles
+from training.evaluation.product_titles import name_item, read_titles
 from training.vocabulary import ENGLISH_ITEMS
 
 

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.captions import Attributes, plain_caption
-from training.classifier import SAMPLES, Classifier
 from training.colour_names import BASIC_OF
-from training.distances import kernel_distance, mean_pairwise
-from training.judging import Verdicts, agreement, describe, judge, share
-from training.nearest import Archive
-from training.painters import Painter
-from training.photos import Photos
-from training.product_titles import SYNONYMS, NamedTitle, name_item
-from training.sheets import Cell, contact_sheet
+from training.evaluation.classifier import SAMPLES, Classifier
+from training.evaluation.distances import kernel_distance, mean_pairwise
+from training.evaluation.judging import Verdicts, agreement, describe, judge, share
+from training.evaluation.nearest import Archive
+from training.evaluation.painters import Painter
+from training.evaluation.photos import Photos
+from training.evaluation.product_titles import SYNONYMS, NamedTitle, name_item
+from training.evaluation.sheets import Cell, contact_sheet
 
 COMMON_ITEMS = 20
 SEEDS_OF_A_TITLE = 4
@@ -48,13 +48,14 @@ class Quality:
     """The photos, the judge, and the held-out products that models are asked for.
 
     `products` of the 20 commonest items are drawn at random; the seed of a picture is its product's number.
+    `others` leaves out that many of the drawn ones first: products for steering, which those do not meet.
     """
 
-    def __init__(self, photos: Photos, classifier: Classifier, products: int) -> None:
+    def __init__(self, photos: Photos, classifier: Classifier, products: int, others: int = 0) -> None:
         self.photos, self.classifier = photos, classifier
         self.items = photos.common_items(COMMON_ITEMS)
         self.held_out = photos.rows("held-out", self.items)
-        self.rows = np.random.default_rng(0).permutation(self.held_out)[:products]
+        self.rows = np.random.default_rng(0).permutation(self.held_out)[others : others + products]
         self.verdicts = judge(classifier, photos.pixels[self.held_out])
         self.sheets: dict[str, Image.Image] = {}
 

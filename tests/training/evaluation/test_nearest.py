@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from training.nearest import Archive, Descriptors, low_colours
+from training.evaluation.nearest import Archive, Descriptors, low_colours
 
 
 def blocks(count: int, seed: int) -> NDArray[np.uint8]:

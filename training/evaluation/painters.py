@@ -43,12 +43,14 @@ def shipped(checkpoint: Path) -> Painter:
     return paint
 
 
-def of_phase(recipe: Recipe, phase: str) -> Painter:
-    """The averaged network of a phase, bf16: `flow` in 50 guided steps, the others in four unguided."""
+def of_phase(
+    recipe: Recipe, phase: str, steps: int = TEACHER_STEPS, guidance: float = TEACHER_GUIDANCE
+) -> Painter:
+    """The averaged network of a phase, bf16: `flow` in `steps` guided ones, the others in four unguided."""
     network = recipe.network(phase).eval()
     if phase == "ternary":
         make_ternary(network.transformer)
-    levels, guidance = (teacher_levels(), TEACHER_GUIDANCE) if phase == "flow" else (SIGMAS, 1.0)
+    levels, scale = (teacher_levels(steps), guidance) if phase == "flow" else (SIGMAS, 1.0)
     statistics = recipe.statistics()
     autoencoder = recipe.autoencoder().to(memory_format=torch.channels_last)
 
@@ -57,7 +59,7 @@ def of_phase(recipe: Recipe, phase: str) -> Painter:
         pictures = []
         for texts, numbers in _batches(prompts, seeds):
             start = noise(numbers, TOKEN_CHANNELS, GRID, GRID)
-            tokens = draw(network, texts, start, levels, guidance)
+            tokens = draw(network, texts, start, levels, scale)
             latents = unpatchify(statistics.denormalize(tokens))
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 decoded = torch.cat([autoencoder.decode(single).sample for single in latents.unsqueeze(1)])
@@ -68,7 +70,7 @@ def of_phase(recipe: Recipe, phase: str) -> Painter:
     return paint
 
 
-def teacher_levels(steps: int = TEACHER_STEPS) -> list[float]:
+def teacher_levels(steps: int) -> list[float]:
     """Noise levels from 1 to 0, `steps` + 1 of them, spaced as inference spaces its four."""
     even = [1 - step / steps for step in range(steps + 1)]
     return [SHIFT * level / (1 + (SHIFT - 1) * level) for level in even]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.classifier import train_classifier
 from training.evaluate import aims
-from training.photos import Photos
-from training.quality import Quality
+from training.evaluation.classifier import train_classifier
+from training.evaluation.photos import Photos
+from training.evaluation.quality import Quality
 
 SHAPES = {"belt": (28, 36, 6, 58), "tie": (6, 58, 28, 36)}
 PAINTS = {"red": (200, 20, 30), "blue": (30, 60, 190)}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.distances import kernel_distance, mean_pairwise
+from training.evaluation.distances import kernel_distance, mean_pairwise
 
 
 def test_two_samples_of_one_distribution_are_about_zero_apart() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.captions import Attributes
-from training.classifier import Classifier
 from training.colour_names import BASIC_OF, colour_name
-from training.nearest import Descriptors, low_colours
-from training.photos import SIDE, shrink
+from training.evaluation.classifier import Classifier
+from training.evaluation.nearest import Descriptors, low_colours
+from training.evaluation.photos import SIDE, shrink
 
 
 @dataclass(frozen=True)
