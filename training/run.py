@@ -1,7 +1,8 @@
 """The whole recipe, resumable: `python -m training.run --config FILE --data DIR --work DIR [--phase NAME]`.
 
 Each phase continues from its own state in the work folder and costs nothing once done. `export` writes the
-newest network there is to --target, so it may be run while training goes on.
+newest network there is to --target, so it may be run while training goes on. With --from, a new run starts
+from an exported checkpoint instead of from random weights: phases that need not run again can be left out.
 """
 
 import argparse
@@ -23,12 +24,14 @@ from training.export import export
 from training.flow import train_flow
 from training.networks import ConditionedTransformer, build_autoencoder
 from training.prepare import prepare
+from training.start import start_from
 from training.state import load_state
 from training.taef2 import load_decoder
 from training.ternary import make_ternary
 from training.text import train_text
 from training.tokenizer import train_tokenizer
 
+START, TOKENIZER = "start", "tokenizer.json"
 PHASES = ("prepare", "coarse", "middle", "decoder", "encoder", "text", "flow", "student", "ternary", "export")
 TOKENIZER_CAPTIONS = 60_000
 FEWER_LEVELS = {"middle": "coarse", "decoder": "middle"}
@@ -42,6 +45,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder with products/ and weights/")
     parser.add_argument("--work", type=Path, required=True, help="folder for latents and states")
+    parser.add_argument("--from", dest="start", type=Path, help="checkpoint that a new run starts from")
     parser.add_argument("--target", type=Path, default=Path("imagegen/starter"), help="checkpoint to write")
     parser.add_argument("--dense", action="store_true", help="export float32 weights of the same values")
     parser.add_argument("--phase", choices=PHASES, action="append", help="only these (default: all in order)")
@@ -49,6 +53,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     config = load_config(arguments.config)
     recipe = Recipe(config, arguments.data, arguments.work)
+    if arguments.start:
+        recipe.start(arguments.start)
     for phase in arguments.phase or PHASES:
         if phase == "export":
             recipe.export(arguments.target, arguments.dense)
@@ -62,6 +68,17 @@ class Recipe:
     def __init__(self, config: Config, data: Path, work: Path) -> None:
         self.config, self.data, self.work = config, data, work
         self.latents = work / "latents"
+
+    def start(self, checkpoint: Path) -> None:
+        """Let the run start from a checkpoint; nothing where it has started from one already."""
+        if self._state(START).exists():
+            return
+        if any(self._state(phase).exists() for phase in PHASES):
+            raise FileExistsError(
+                f"{self.work} holds a run that began without a checkpoint: take another folder"
+            )
+        self.work.mkdir(parents=True, exist_ok=True)
+        start_from(checkpoint, self._state(START), self.work / TOKENIZER)
 
     def run(self, phase: str) -> None:
         """Run or continue one phase."""
@@ -90,10 +107,10 @@ class Recipe:
         train_decoder(trainer, teacher, pictures, settings, state)
 
     def _train_network(self, phase: str) -> None:
-        dataset = CaptionedLatents(self.latents, "train")
+        dataset = CaptionedLatents(self.latents, "train", self.statistics())
         device, state = self.config.device, self._state(phase)
         if phase == "text":
-            network = ConditionedTransformer(self.tokenizer(dataset)).to(device)
+            network = self._beginning(self.tokenizer(dataset)).to(device)
             train_text(network, dataset, self.config.text, device, state)
             return
         before = TAUGHT_BY[phase]
@@ -110,7 +127,7 @@ class Recipe:
 
     def tokenizer(self, dataset: CaptionedLatents | None = None) -> Tokenizer:
         """The tokenizer of this run; trained at the first call, which needs the data."""
-        path = self.work / "tokenizer.json"
+        path = self.work / TOKENIZER
         if dataset is not None and not path.exists():
             rng = random.Random(self.config.seed)
             texts = (
@@ -121,8 +138,10 @@ class Recipe:
         return tokenizer
 
     def network(self, phase: str) -> ConditionedTransformer:
-        """The moving average of a phase's network, float32; `text` has a fresh transformer."""
-        network = ConditionedTransformer(self.tokenizer())
+        """The moving average of a phase's network, float32; the transformer of `text` is the beginning's."""
+        network = self._beginning(self.tokenizer())
+        if phase == "text" and self._state(START).exists() and not self._state(phase).exists():
+            return network  # with the start's text encoder
         network.load_state_dict(self._average(phase), strict=False)
         return network
 
@@ -133,6 +152,9 @@ class Recipe:
     def autoencoder(self) -> AutoencoderKLFlux2:
         """The autoencoder as far as its halves have got, with the statistics of the latents in its bn."""
         autoencoder = build_autoencoder()
+        start = load_state(self._state(START))
+        if start is not None:
+            autoencoder.load_state_dict(start["autoencoder"])
         for half in ("decoder", "encoder"):
             if self._state(half).exists():
                 autoencoder.load_state_dict(self._average(half), strict=False)
@@ -142,8 +164,12 @@ class Recipe:
         return autoencoder.eval()
 
     def statistics(self) -> Statistics:
-        """Mean and variance of the training latents, computed once: later shards must not move them."""
+        """Mean and variance of the training latents, the start's or computed once: nothing may move them."""
         path = self.work / "statistics.pt"
+        start = load_state(self._state(START))
+        if start is not None:
+            bn = start["autoencoder"]
+            return Statistics(bn["bn.running_mean"], bn["bn.running_var"])
         if not path.exists():
             found = CaptionedLatents(self.latents, "train").statistics
             torch.save({"mean": found.mean, "variance": found.variance}, path)
@@ -154,6 +180,14 @@ class Recipe:
         cards = Path(__file__).parent / "cards"
         network = self.network(self.newest())
         export(network, self.autoencoder(), self.tokenizer(), target, cards, dense)
+
+    def _beginning(self, tokenizer: Tokenizer) -> ConditionedTransformer:
+        """The network as the start has it, or with random weights where the run has none."""
+        network = ConditionedTransformer(tokenizer)
+        start = load_state(self._state(START))
+        if start is not None:
+            network.load_state_dict(start["network"], strict=False)
+        return network
 
     def _state(self, phase: str) -> Path:
         return self.work / f"{phase}.pt"
