@@ -97,6 +97,13 @@ def colour_name(pixels: NDArray[np.uint8]) -> str:
     return name_of_hue(mean_hue % 360, float(np.percentile(chroma[same], 60)), float(np.median(light[same])))
 
 
+def clear_colour_name(pixels: NDArray[np.uint8]) -> str:
+    """The name of a square picture, uint8 [H, H, 3], if it keeps it at half the size; else ""."""
+    half = cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    name = colour_name(pixels)
+    return name if colour_name(half) == name else ""
+
+
 def name_of_lightness(light: float) -> str:
     """Black, grey or white for an OKLab lightness 0..1."""
     if light < BLACK_BELOW:

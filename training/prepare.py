@@ -1,4 +1,4 @@
-"""Encode every photo once into the FLUX.2 latent space and keep the result in shards.
+"""Encode every photo once into the FLUX.2 latent space, measure its colour, and keep the result in shards.
 
 A shard is written whole (temporary file, then rename), so a killed run continues at the first missing one.
 """
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.colour_names import clear_colour_name
 from training.products import Product, read_products, square_on_white
 from training.taef2 import load_encoder
 
@@ -24,7 +25,10 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class LatentShard:
-    """latents: float16 [N, 32, 16, 16] raw FLUX.2 latents; records: attributes, id and split of each."""
+    """latents: float16 [N, 32, 16, 16] raw FLUX.2 latents.
+
+    records: attributes, id, split and measured colour ("" where it is not clear) of each.
+    """
 
     latents: NDArray[np.float16]
     records: list[dict[str, str]]
@@ -57,8 +61,13 @@ def _write_shard(target: Path, products: list[Product], encoder: torch.nn.Module
         with torch.inference_mode():
             latents.append(encoder(pictures).to(torch.float16).contiguous().numpy())
     records = [
-        {"id": product.identifier, "split": "held-out" if product.held_out else "train", **product.attributes}
-        for product, _ in kept
+        {
+            "id": product.identifier,
+            "split": "held-out" if product.held_out else "train",
+            "measured": clear_colour_name(picture),
+            **product.attributes,
+        }
+        for product, picture in kept
     ]
     draft = target.with_suffix(".partial")
     with draft.open("wb") as stream:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.colour_names import BASIC, BASIC_OF, colour_name, oklab, product_mask
+from training.colour_names import BASIC, BASIC_OF, clear_colour_name, colour_name, oklab, product_mask
 from training.vocabulary import COLOURS
 
 PAINTS = {
@@ -85,3 +85,12 @@ def test_oklab_of_white_and_black() -> None:
 def test_every_mapped_name_is_a_catalogue_colour_with_a_basic_name() -> None:
     assert set(BASIC_OF) <= set(COLOURS)
     assert set(BASIC_OF.values()) == set(BASIC)
+
+
+def test_a_colour_is_clear_where_it_lasts_at_half_the_size() -> None:
+    assert clear_colour_name(patch(PAINTS["green"])) == "green"
+    # Lines of red and of white, a pixel each: pink from further away.
+    stripes = patch(PAINTS["white"])
+    stripes[16:48:2, 8:56] = PAINTS["red"]
+    assert colour_name(stripes) == "red"
+    assert clear_colour_name(stripes) == ""
