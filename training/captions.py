@@ -19,7 +19,7 @@ from training.vocabulary import (
 
 Attributes = dict[str, str]
 
-LANGUAGE_WEIGHTS = {"en": 70, "pt": 15, "es": 15}
+LANGUAGE_WEIGHTS = {"en": 60, "pt": 20, "es": 20}
 THUMBNAIL_WIDTH = 160  # source photos narrower than this are marked
 THUMBNAIL_CHANCE = 0.85
 FRAME_CHANCE = 0.3

@@ -28,8 +28,9 @@ PHRASES = (
     "soft", "small", "large", "genuine", "handmade", "everyday", "for everyday use", "perfect for work",
     "for running", "for travel", "new collection", "with adjustable strap", "with two compartments",
     "easy to clean", "made of genuine leather", "best seller", "free shipping", "for summer",
-    "for winter", "gift idea", "size", "limited edition", "confortável", "leve", "resistente", "novo",
-    "nova coleção", "para o dia a dia", "ideal para presente", "cómodo", "ligero", "nuevo",
+    "for winter", "gift idea", "size", "limited edition", "14k", "18k", "925",
+    "confortável", "leve", "resistente", "novo", "nova coleção",
+    "para o dia a dia", "ideal para presente", "cómodo", "ligero", "nuevo",
     "para todos los días", "ideal para regalo", "de alta calidad", "and", "the", "with", "it is",
 )  # fmt: skip
 

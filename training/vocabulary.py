@@ -6,17 +6,20 @@ Adjectives are either one invariant form or "m/f/mp/fp" forms separated by slash
 
 # item -> (English singular forms, English plural forms worn or sold as a pair or set)
 ENGLISH_ITEMS: dict[str, tuple[list[str], list[str]]] = {
-    "casual shoe": (["casual shoe", "sneaker", "shoe", "canvas shoe"], ["casual shoes", "sneakers", "shoes"]),
+    "casual shoe": (
+        ["casual shoe", "sneaker", "shoe", "canvas shoe", "high-top sneaker", "loafer"],
+        ["casual shoes", "sneakers", "shoes", "high tops", "loafers"],
+    ),
     "sports shoe": (
-        ["sports shoe", "running shoe", "trainer", "sneaker", "athletic shoe", "shoe"],
+        ["sports shoe", "running shoe", "trainer", "sneaker", "athletic shoe", "shoe", "basketball shoe"],
         ["sports shoes", "running shoes", "trainers", "sneakers", "athletic shoes", "shoes"],
     ),
     "formal shoe": (
-        ["formal shoe", "dress shoe", "oxford shoe", "shoe", "office shoe"],
+        ["formal shoe", "dress shoe", "oxford shoe", "shoe", "office shoe", "derby shoe", "brogue"],
         ["formal shoes", "dress shoes", "oxford shoes", "shoes"],
     ),
     "heeled shoe": (
-        ["heeled shoe", "high heel", "heel", "heeled sandal", "pump"],
+        ["heeled shoe", "high heel", "heel", "heeled sandal", "pump", "stiletto"],
         ["heels", "high heels", "heeled shoes", "pumps"],
     ),
     "flat shoe": (["flat shoe", "ballet flat", "flat", "ballerina"], ["flats", "flat shoes", "ballet flats"]),
@@ -28,13 +31,16 @@ ENGLISH_ITEMS: dict[str, tuple[list[str], list[str]]] = {
     "sports sandal": (["sports sandal", "trekking sandal"], ["sports sandals", "trekking sandals"]),
     "booties": (["ankle boot", "bootie", "boot"], ["booties", "ankle boots", "boots"]),
     "watch": (["watch", "wristwatch", "wrist watch", "analog watch"], []),
-    "handbag": (["handbag", "purse", "bag", "tote bag", "shoulder bag", "hand bag"], []),
+    "handbag": (["handbag", "purse", "bag", "tote bag", "tote", "shoulder bag", "hand bag"], []),
     "clutch bag": (["clutch bag", "clutch", "evening bag"], []),
     "backpack": (["backpack", "rucksack", "school bag", "daypack"], []),
     "rucksack": (["rucksack", "backpack", "hiking backpack"], []),
     "laptop bag": (["laptop bag", "briefcase", "computer bag"], []),
     "messenger bag": (["messenger bag", "crossbody bag", "sling bag"], []),
-    "duffel bag": (["duffel bag", "gym bag", "travel bag", "sports bag"], []),
+    "duffel bag": (
+        ["duffel bag", "duffle bag", "duffle", "gym bag", "travel bag", "sports bag", "holdall"],
+        [],
+    ),
     "trolley bag": (["trolley bag", "suitcase"], []),
     "bag": (["bag"], []),
     "waist pouch": (["waist pouch", "belt bag", "bum bag"], []),
@@ -56,8 +62,11 @@ ENGLISH_ITEMS: dict[str, tuple[list[str], list[str]]] = {
     "gloves": (["gloves"], ["gloves"]),
     "umbrella": (["umbrella"], []),
     "cufflinks": (["cufflinks", "cuff links"], ["cufflinks"]),
-    "earrings": (["earrings", "ear rings"], ["earrings"]),
-    "ring": (["ring", "finger ring"], []),
+    "earrings": (
+        ["earrings", "ear rings", "stud earrings", "drop earrings", "pendant earrings", "hoop earrings"],
+        ["earrings"],
+    ),
+    "ring": (["ring", "finger ring", "cocktail ring"], []),
     "necklace": (["necklace", "chain", "neck chain"], []),
     "pendant": (["pendant", "pendant necklace"], []),
     "bangle": (["bangle"], []),
@@ -94,7 +103,12 @@ ENGLISH_ITEMS: dict[str, tuple[list[str], list[str]]] = {
 
 # item -> nouns with gender and number
 PORTUGUESE_ITEMS: dict[str, list[tuple[str, str]]] = {
-    "casual shoe": [("tênis casual", "m"), ("sapato casual", "m"), ("tênis", "m"), ("sapatênis", "m")],
+    "casual shoe": [
+        ("tênis casual", "m"),
+        ("sapato casual", "m"),
+        ("sapatênis", "m"),
+        ("tênis de lona", "m"),
+    ],
     "sports shoe": [("tênis", "m"), ("tênis esportivo", "m"), ("tênis de corrida", "m")],
     "formal shoe": [("sapato social", "m"), ("sapato", "m"), ("sapatos sociais", "mp")],
     "heeled shoe": [
