@@ -35,7 +35,7 @@ START, TOKENIZER = "start", "tokenizer.json"
 PHASES = ("prepare", "coarse", "middle", "decoder", "encoder", "text", "flow", "student", "ternary", "export")
 TOKENIZER_CAPTIONS = 60_000
 FEWER_LEVELS = {"middle": "coarse", "decoder": "middle"}
-# What each phase of the transformer starts from, and, after flow, imitates.
+# What each phase of the transformer starts from, and, after flow, imitates; ternary without a student: flow.
 TAUGHT_BY = {"flow": "text", "student": "flow", "ternary": "student"}
 LATENT_PIXELS = 128  # half the native size: the starter's f16 latents are FLUX.2's f8 latents of this
 
@@ -114,7 +114,12 @@ class Recipe:
             train_text(network, dataset, self.config.text, device, state)
             return
         before = TAUGHT_BY[phase]
-        network = self.network(before).to(device)
+        if phase == "ternary" and not self._state(before).exists():
+            before = TAUGHT_BY[before]
+        # A checkpoint to start from draws in four strides already, with ternary weights: its loss as a
+        # student is half of what the teacher's would be.
+        begins = "text" if phase != "flow" and self._state(START).exists() else before
+        network = self.network(begins).to(device)
         network.text_encoder.requires_grad_(False)
         if phase == "flow":
             train_flow(network, dataset, self.config.flow, device, state)
