@@ -19,6 +19,9 @@
     ├── Forbidden                  16    403   the API key lacks the scope for this
     ├── QuotaExceeded              17    429   the API key has used up its requests or pictures for now
     ├── AuditBroken                18    500   the audit log was changed or cut off
+    ├── WebhookNotFound            19    404   no webhook, or no delivery of it, has that id
+    ├── IdempotencyConflict        20    422   an Idempotency-Key was used for another request before
+    ├── JobInFlight                21    409   the first request with this Idempotency-Key is being handed in
     └── Cancelled                 130    499   the owner stopped the work (Ctrl-C, a closed connection)
 
 An error says what is wrong (`message`), where (`field`: a request field, a column or a file) and what to do
@@ -142,6 +145,19 @@ class QuotaExceeded(ImagegenError):
 
 class AuditBroken(ImagegenError):
     exit_code, http_status, code = 18, 500, "audit_broken"
+
+
+class WebhookNotFound(ImagegenError):
+    exit_code, http_status, code, type = 19, 404, "webhook_not_found", "invalid_request_error"
+
+
+class IdempotencyConflict(ImagegenError):
+    exit_code, http_status, code, type = 20, 422, "idempotency_conflict", "invalid_request_error"
+
+
+class JobInFlight(ImagegenError):
+    exit_code, http_status, code, type = 21, 409, "job_in_flight", "invalid_request_error"
+    retry_after = 1.0
 
 
 class Cancelled(ImagegenError):

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
         (),
         description="pages that may use the server from a browser, as https://shop.example; none unless set",
     )
+    private_addresses: bool = Field(
+        False, description="let webhooks go to http and to addresses that are not on the public internet"
+    )
     audit: bool = Field(True, description="write who asked for what into the audit log")
     audit_prompts: bool = Field(False, description="write prompts into it too")
     model: str = Field("starter", min_length=1, description="model used when a request names none")

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from imagegen import Studio
+from imagegen.http.durable import durable
 from imagegen.settings import load_settings
 from tests.http.live_server import serving
 
@@ -73,7 +74,11 @@ def marked(mark: str) -> list[Block]:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with the settings a reader has: the bundled model, no keys."""
     settings = load_settings(data_dir=tmp_path_factory.mktemp("data"))
-    with Studio(settings) as studio, serving(studio, settings) as url:
+    with (
+        Studio(settings) as studio,
+        durable(studio, settings) as lasting,
+        serving(studio, settings, lasting) as url,
+    ):
         yield url
 
 

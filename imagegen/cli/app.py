@@ -25,6 +25,7 @@ from imagegen.cli.models import models
 from imagegen.cli.presets import presets
 from imagegen.cli.recipes import recipes
 from imagegen.cli.serve import serve
+from imagegen.cli.webhooks import webhooks
 from imagegen.cli.worker import worker
 from imagegen.errors import Cancelled, ImagegenError, InvalidRequest
 
@@ -41,6 +42,7 @@ for _command in (generate, batch, finish, check, inspect, presets, recipes, serv
 app.add_typer(models, name="models")
 app.add_typer(keys, name="keys")
 app.add_typer(audit, name="audit")
+app.add_typer(webhooks, name="webhooks")
 
 
 def _show_version(wanted: bool) -> None:

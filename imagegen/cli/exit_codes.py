@@ -22,6 +22,9 @@ EXIT_CODES = {
     16: "an API key lacks the scope for this",
     17: "an API key has used up what it may do for now",
     18: "the audit log was changed or cut off",
+    19: "no webhook, or no delivery of it, has that id",
+    20: "an Idempotency-Key was used for another request before",
+    21: "the first request with this Idempotency-Key is being handed in",
     130: "stopped with Ctrl-C",
 }
 

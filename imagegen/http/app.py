@@ -16,17 +16,18 @@ from imagegen.http import openapi, problems
 from imagegen.http.audit_trail import AuditTrail
 from imagegen.http.auth import KeyRing, RequireKey
 from imagegen.http.body_limit import MAX_JSON_BYTES, BodyLimit
+from imagegen.http.durable import Durable
 from imagegen.http.envelope import Envelope
 from imagegen.http.limits import Limits
 from imagegen.http.loopback import LoopbackOnly
-from imagegen.http.routes import artifacts, check, health, images, models, presets, webui
+from imagegen.http.routes import artifacts, check, health, images, jobs, models, presets, webhooks, webui
 from imagegen.keys.allowance import Allowance
 from imagegen.settings import Settings
 from imagegen.studio import Studio
 from imagegen.web import pages
 
 if TYPE_CHECKING:
-    from imagegen.jobs.jobs import Jobs
+    pass
 
 DESCRIPTION = "Product pictures made on this machine, in the words of OpenAI's Images API."
 
@@ -39,8 +40,9 @@ FILES = {
 """Paths that take whole files, and how large a body may be there."""
 
 
-def create_app(studio: Studio, settings: Settings, jobs: Jobs | None = None) -> FastAPI:
-    """The service on `studio` and, for durable jobs, on `jobs`; both stay the caller's to close."""
+def create_app(studio: Studio, settings: Settings, lasting: Durable | None = None) -> FastAPI:
+    """The service on `studio` and, where there is one, on `lasting`; both stay the caller's to close.
+    Without the latter there are no jobs and no webhooks."""
     with ExitStack() as opened:
         ring = KeyRing(settings.api_keys, settings)
         opened.callback(ring.close)
@@ -71,12 +73,16 @@ def create_app(studio: Studio, settings: Settings, jobs: Jobs | None = None) -> 
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings
-    app.state.jobs = jobs
+    app.state.jobs = None if lasting is None else lasting.jobs
     app.state.leaving = False
     problems.install(app)
     openapi.install(app, keys_required=bool(ring))
     for resource in (images, models, presets, check, artifacts, webui, health):
         app.include_router(resource.router(studio, settings))
+    if lasting is not None:
+        records = lasting.deliverer.records
+        app.include_router(jobs.router(studio, settings, lasting.jobs, lasting.keys, records))
+        app.include_router(webhooks.router(records, lasting.deliverer))
     app.include_router(pages.router())
     return app
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from imagegen.errors import ImagegenError, Overloaded, QuotaExceeded
+from imagegen.errors import ImagegenError
 from imagegen.http.schemas.problem import FieldFault, OpenAIError, Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -69,10 +69,11 @@ def problem(
 def problem_of(error: ImagegenError, request_id: str) -> Response:
     """The response for an error of our own tree (imagegen/errors.py knows status, code and field)."""
     headers: dict[str, str] = {}
-    if isinstance(error, (Overloaded, QuotaExceeded)):
-        headers["Retry-After"] = str(math.ceil(error.retry_after))
-        headers["retry-after-ms"] = str(math.ceil(error.retry_after * 1000))
-        if error.retry_after > LONGEST_RETRY:
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(retry_after))
+        headers["retry-after-ms"] = str(math.ceil(retry_after * 1000))
+        if retry_after > LONGEST_RETRY:
             headers["x-should-retry"] = "false"  # the client would try at once instead
     elif error.http_status >= 500:
         # The client would try twice again. A broken checkpoint stays broken; memory may be free soon.

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from imagegen.errors import Cancelled, ImagegenError, SettingsInvalid
 from imagegen.http.app import create_app
 from imagegen.http.auth import asks_for_keys
+from imagegen.http.durable import durable
 from imagegen.http.loopback import check_exposure
 from imagegen.settings import Settings
 from imagegen.studio import Studio
@@ -37,15 +38,13 @@ def serve(settings: Settings, *, on_listening: Callable[[str], None] | None = No
     """
     check_exposure(settings, keys=asks_for_keys(settings))
     find_model(settings.model, settings.models_dir)
-    from imagegen.jobs.jobs import Jobs  # DBOS
-
     with (
         listen(settings.host, settings.port) as bound,
         Studio(settings) as studio,
-        Jobs(studio, shared=True) as jobs,
+        durable(studio, settings) as lasting,
     ):
         threading.Thread(target=_warm_up, args=[studio], name="imagegen-warm-up", daemon=True).start()
-        app = create_app(studio, settings, jobs)
+        app = create_app(studio, settings, lasting)
         server = Server(app, on_listening=on_listening, notice=settings.drain_notice)
         with _signals_end_politely():
             server.run(sockets=[bound])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
 
 from imagegen.artifact import GENERATED, Artifact, Format, Provenance
 from imagegen.errors import Cancelled, ImagegenError
@@ -142,6 +143,15 @@ class PictureStream:
             ),
         )
         return sse(kind, event.model_dump())
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events, which no proxy shall keep back."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncIterator[bytes]) -> None:
+        super().__init__(events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
 def sse(event: str, data: Any, id: str | None = None) -> bytes:

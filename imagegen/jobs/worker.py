@@ -8,6 +8,7 @@ from collections.abc import Callable
 from imagegen.jobs.jobs import Jobs
 from imagegen.settings import Settings
 from imagegen.studio import Studio
+from imagegen.webhooks.telling import telling
 from imagegen.weights.catalog import find_model
 
 
@@ -26,6 +27,6 @@ def work(
     find_model(settings.model, settings.models_dir)
     with Studio(settings) as studio:
         studio.warm_up()
-        with Jobs(studio, shared=True):
+        with telling(settings) as deliverer, Jobs(studio, shared=True, on_end=deliverer.on_end):
             on_ready()
             stop.wait()

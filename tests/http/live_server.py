@@ -8,12 +8,13 @@ from contextlib import contextmanager
 
 from imagegen import Settings, Studio
 from imagegen.http.app import create_app
+from imagegen.http.durable import Durable
 from imagegen.http.serve import Server, listen
 
 
 @contextmanager
-def serving(studio: Studio, settings: Settings) -> Iterator[str]:
-    """Serves `studio` in a thread; yields the URL."""
+def serving(studio: Studio, settings: Settings, lasting: Durable | None = None) -> Iterator[str]:
+    """Serves `studio` in a thread, with jobs where `lasting` is given; yields the URL."""
     urls: list[str] = []
     listening = threading.Event()
 
@@ -22,7 +23,7 @@ def serving(studio: Studio, settings: Settings) -> Iterator[str]:
         listening.set()
 
     with listen("127.0.0.1", 0) as bound:
-        server = Server(create_app(studio, settings), on_listening=heard)
+        server = Server(create_app(studio, settings, lasting), on_listening=heard)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         try:

@@ -12,7 +12,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.sse import EventSourceResponse
 
 from imagegen.artifact import Artifact
 from imagegen.errors import ImagegenError, InvalidRequest
@@ -22,7 +21,7 @@ from imagegen.http.limits import refund, spend
 from imagegen.http.results import results
 from imagegen.http.routes.models import served_model
 from imagegen.http.schemas.images import ImageGeneration, ImagesAnswer
-from imagegen.http.streaming import PictureStream
+from imagegen.http.streaming import EventStream, PictureStream
 from imagegen.http.to_wire import answer
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings
@@ -64,7 +63,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         if stream is not None:
             stream.watch(futures)
             one = partial(answer, body, format, card, url_of=refuse_url)
-            return EventSourceResponse(stream.events(lambda artifact: one([artifact])))
+            return EventStream(stream.events(lambda artifact: one([artifact])))
         artifacts = await results(futures, request)
 
         def url_of(artifact: Artifact) -> str:

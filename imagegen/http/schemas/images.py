@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Quality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
 
 
-class ImageGeneration(BaseModel):
-    """What to make. Unknown fields are refused; null stands for a field's default."""
+class PictureFields(BaseModel):
+    """What a picture is asked with, wherever one is asked for."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -24,7 +24,6 @@ class ImageGeneration(BaseModel):
         json_schema_extra={"minLength": 1, "maxLength": 32_000},
     )
     model: str | None = Field(None, description="a name from /v1/models; the server's own model unless given")
-    n: int = Field(1, ge=1, le=10, description="pictures; their seeds are seed, seed + 1, ...")
     size: str = Field(
         "auto",
         description='"auto" (the model\'s own) or "WIDTHxHEIGHT" of the finished picture, sides 64 to 8192',
@@ -43,12 +42,6 @@ class ImageGeneration(BaseModel):
     output_format: Literal["png", "jpeg", "webp"] = Field(
         "png", description="the file has an sRGB profile; with a preset, its format unless given"
     )
-    output_compression: int | None = Field(
-        None, ge=0, le=100, description="quality of jpeg and webp, 90 unless given; refused for png"
-    )
-    response_format: Literal["b64_json", "url"] = Field(
-        "b64_json", description="url: the picture is kept on the server and fetched from /v1/artifacts"
-    )
     seed: int | None = Field(
         None,
         description="the same seed gives the same picture on one machine; drawn at random unless given",
@@ -65,20 +58,6 @@ class ImageGeneration(BaseModel):
         "height, preset: a name from /v1/presets); false leaves the model's pixels as they are",
         examples=[{"fill": 0.85, "background": "white"}, {"preset": "amazon"}, False],
     )
-    stream: bool = Field(False, description="true: the answer is a stream of server-sent events")
-    partial_images: int = Field(
-        0,
-        ge=0,
-        le=3,
-        description="events with the picture as it looks between its steps (at most one a step before the "
-        "last); the model's own pixels, not finished. Needs stream",
-    )
-    moderation: Literal["auto", "low"] | None = Field(
-        None, description="accepted and ignored: nothing is filtered"
-    )
-    style: Literal["vivid", "natural"] | None = Field(None, description="accepted and ignored")
-    user: str | None = Field(None, description="accepted and ignored: not stored")
-    safety_identifier: str | None = Field(None, description="accepted and ignored: not stored")
 
     @model_validator(mode="before")
     @classmethod
@@ -94,6 +73,32 @@ class ImageGeneration(BaseModel):
         if value is not False and not isinstance(value, dict):
             raise ValueError("must be an object of recipe fields, or false for no finishing")
         return value
+
+
+class ImageGeneration(PictureFields):
+    """What to make. Unknown fields are refused; null stands for a field's default."""
+
+    n: int = Field(1, ge=1, le=10, description="pictures; their seeds are seed, seed + 1, ...")
+    output_compression: int | None = Field(
+        None, ge=0, le=100, description="quality of jpeg and webp, 90 unless given; refused for png"
+    )
+    response_format: Literal["b64_json", "url"] = Field(
+        "b64_json", description="url: the picture is kept on the server and fetched from /v1/artifacts"
+    )
+    stream: bool = Field(False, description="true: the answer is a stream of server-sent events")
+    partial_images: int = Field(
+        0,
+        ge=0,
+        le=3,
+        description="events with the picture as it looks between its steps (at most one a step before the "
+        "last); the model's own pixels, not finished. Needs stream",
+    )
+    moderation: Literal["auto", "low"] | None = Field(
+        None, description="accepted and ignored: nothing is filtered"
+    )
+    style: Literal["vivid", "natural"] | None = Field(None, description="accepted and ignored")
+    user: str | None = Field(None, description="accepted and ignored: not stored")
+    safety_identifier: str | None = Field(None, description="accepted and ignored: not stored")
 
 
 class TokenDetails(BaseModel):

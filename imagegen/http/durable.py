@@ -1,0 +1,41 @@
+"""What outlives a request: jobs, who is told of their ends, and the keys that make two requests one job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imagegen.http.idempotency import IdempotencyKeys
+from imagegen.settings import Settings
+from imagegen.studio import Studio
+from imagegen.webhooks.telling import telling
+
+if TYPE_CHECKING:
+    from imagegen.jobs.jobs import Jobs
+    from imagegen.webhooks.deliver import Deliverer
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    jobs: Jobs
+    deliverer: Deliverer
+    keys: IdempotencyKeys
+
+
+@contextmanager
+def durable(studio: Studio, settings: Settings) -> Iterator[Durable]:
+    """Opens the queues on the studio; one a process. Loads DBOS (0.4 s). Raises SettingsInvalid and
+    OutputNotWritable when the database cannot be used."""
+    from imagegen.jobs.jobs import Jobs
+
+    keys = IdempotencyKeys(settings)
+    try:
+        with (
+            telling(settings) as deliverer,
+            Jobs(studio, settings, shared=True, on_end=deliverer.on_end) as jobs,
+        ):
+            yield Durable(jobs, deliverer, keys)
+    finally:
+        keys.close()
