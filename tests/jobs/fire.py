@@ -12,12 +12,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
-from imagegen.jobs.job import Job, JobState, Priority
+from imagegen.jobs.job import Job, JobState, Priority, artifact_id
 from imagegen.jobs.jobs import Jobs
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings
@@ -36,6 +36,9 @@ with Studio(load_settings()) as studio, Jobs(
 ):
     stop.wait()
 """
+SERVER = (
+    "import sys; from imagegen.cli.app import main; sys.argv = ['imagegen', 'serve', '--port', '0']; main()"
+)
 
 
 @dataclass
@@ -49,21 +52,23 @@ class Outcome:
     artifacts: int
     broken_artifacts: int
     strange_files: int
-    told_jobs: int
-    told_more_than_once: int
-    crashes_by_job: dict[int, int] = field(default_factory=dict)
+    manifest_right: bool
+    told_jobs: int | None
+    told_more_than_once: int | None
 
     @property
     def right(self) -> bool:
-        """Every row has one picture, whole, and nothing else lies about."""
+        """Every row has one picture, whole and its own, each end was told, and nothing else lies about."""
         whole = self.artifacts == self.rows and not self.broken_artifacts and not self.strange_files
-        return whole and self.states == {"completed": self.rows} and self.told_jobs == self.rows
+        told = self.told_jobs in (None, self.rows)
+        return whole and told and self.manifest_right and self.states == {"completed": self.rows}
 
 
 class Workers:
-    """`count` processes that carry on; each one killed has a successor at once."""
+    """`count` processes that carry on; each one killed has a successor at once. Without `told` they are whole
+    servers."""
 
-    def __init__(self, settings: Settings, count: int, told: Path) -> None:
+    def __init__(self, settings: Settings, count: int, told: Path | None) -> None:
         values = settings.model_dump(exclude_defaults=True, exclude_none=True)
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("IMAGEGEN_")},
@@ -86,11 +91,12 @@ class Workers:
             process.wait(120)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", WORKER, str(self._told)], env=self._environment)
+        program = [SERVER] if self._told is None else [WORKER, str(self._told)]
+        return subprocess.Popen([sys.executable, "-c", *program], env=self._environment)
 
 
 @contextmanager
-def workers(settings: Settings, count: int, told: Path) -> Iterator[Workers]:
+def workers(settings: Settings, count: int, told: Path | None) -> Iterator[Workers]:
     running = Workers(settings, count, told)
     try:
         yield running
@@ -104,12 +110,14 @@ def batch_under_fire(
     rows: int,
     kills: int,
     count: int,
+    servers: bool = False,
     seed: int = 0,
     between: Callable[[int], None] = lambda done: None,
     limit_s: float = 1800,
 ) -> Outcome:
-    """Hands in `rows` jobs, lets `count` workers make them and kills one of these `kills` times, each time a
-    random moment after a random number of pictures is done. `between(done)` is called at every look."""
+    """Hands in `rows` jobs, lets `count` workers (or servers) make them and kills one of these `kills` times,
+    each time a random moment after a random number of pictures is done. `between(done)` is called at every
+    look."""
     chance = random.Random(seed)
     marks = sorted(chance.sample(range(1, rows), kills))
     told = settings.data_dir / "told"
@@ -128,7 +136,7 @@ def batch_under_fire(
                 webhook="log",
             )
         killed = 0
-        with workers(settings, count, told) as running:
+        with workers(settings, count, None if servers else told) as running:
             while True:
                 states = jobs.counts("fire")
                 done = states.get(JobState.COMPLETED, 0)
@@ -137,7 +145,8 @@ def batch_under_fire(
                     time.sleep(chance.uniform(0, 0.3))
                     running.kill_one(chance)
                     killed += 1
-                if sum(n for state, n in states.items() if state.final) == rows and _told(told) >= rows:
+                ended = sum(n for state, n in states.items() if state.final)
+                if ended == rows and (servers or _told(told) >= rows):
                     break
                 if time.monotonic() - started > limit_s:
                     break
@@ -153,7 +162,7 @@ def batch_under_fire(
                 break
     expected = {job.artifact for job in listed if job.artifact}
     files = {file.name: file for file in (settings.data_dir / "artifacts").iterdir()}
-    lines = Counter(line.split()[0] for line in told.read_text().splitlines())
+    lines = Counter() if servers else Counter(line.split()[0] for line in told.read_text().splitlines())
     return Outcome(
         rows=rows,
         kills=killed,
@@ -162,8 +171,10 @@ def batch_under_fire(
         artifacts=len(expected & set(files)),
         broken_artifacts=sum(not _whole(files[name]) for name in expected & set(files)),
         strange_files=len(set(files) - expected),
-        told_jobs=len(lines),
-        told_more_than_once=sum(count > 1 for count in lines.values()),
+        manifest_right=sorted((job.label, job.seed, job.artifact) for job in listed)
+        == sorted((f"SKU-{i}", i, artifact_id(f"row-{i}", "png")) for i in range(rows)),
+        told_jobs=None if servers else len(lines),
+        told_more_than_once=None if servers else sum(count > 1 for count in lines.values()),
     )
 
 
