@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from imagegen.errors import InvalidRequest
 from imagegen_postprocess import Recipe
@@ -22,6 +23,13 @@ MAX_SEED = 2**32 - 1
 MAX_VARIANTS = 100
 
 _SIZE = re.compile(r"(\d+)\s*[xX×]\s*(\d+)")
+
+
+class Priority(StrEnum):
+    """How urgent a request is: INTERACTIVE goes before BATCH, wherever both wait."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,18 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         30, ge=0, le=3600, description="how long running jobs are waited for when a server or worker stops"
     )
+    batch_memory_mb: int | None = Field(
+        None, ge=1, description="megabytes that pictures denoised together may take beside the model"
+    )
+    idle_seconds: float | None = Field(
+        None, gt=0, description="without work for so long, the model leaves the memory; none keeps it"
+    )
+    stall_seconds: float = Field(
+        600, gt=0, description="a device that has not moved for so long makes /readyz say no"
+    )
+    cache_mb: int = Field(
+        0, ge=0, le=1 << 20, description="megabytes of pictures kept for the same request; 0 keeps none"
+    )
     max_batch: int = Field(4, ge=1, le=64, description="compatible pictures denoised together")
 
     @field_validator("api_keys", "cors_origins", mode="before")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from imagegen.artifact import GENERATED, MADE_BY_MACHINE, RETOUCHED, Artifact, Provenance
 from imagegen.engine import Engine, Generation
 from imagegen.errors import Cancelled, InputFileInvalid, InvalidRequest, MissingDependency
-from imagegen.request import ImageRequest
+from imagegen.request import ImageRequest, Priority
 from imagegen.settings import Settings, load_settings
 from imagegen.weights.catalog import ModelCard, list_models
 
@@ -58,9 +58,16 @@ class Studio:
         on_step: OnStep | None = None,
         on_preview: OnPreview | None = None,
         previews: int = 0,
+        owner: str = "",
+        priority: Priority = Priority.INTERACTIVE,
+        bounded: bool = True,
         **options: Any,
     ) -> Future[Artifact]:
         """Queues a request and returns at once. Raises Overloaded when the queue is full.
+
+        `owner` (an API key's id) and `priority` say whose turn it is: owners take turns, interactive goes
+        before batch. In a full queue the newest picture of an owner who has more than others gives way: its
+        future then raises Overloaded. `bounded=False` is for what was admitted elsewhere.
 
         `on_preview(i, pixels)` is called up to `previews` times between steps, in the engine's thread, with
         what the model's picture looks like so far (uint8 RGB [height, width, 3], not finished).
@@ -75,7 +82,15 @@ class Studio:
             if on_step is not None:
                 on_step(done, total)
 
-        generation = self._engine.submit(self._request(request, options), step, on_preview, previews)
+        generation = self._engine.submit(
+            self._request(request, options),
+            step,
+            on_preview,
+            previews,
+            owner=owner,
+            priority=priority,
+            bounded=bounded,
+        )
         artifact.add_done_callback(lambda done: generation.cancel() if done.cancelled() else None)
         generation.add_done_callback(lambda done: self._finish_generation(done, artifact))
         return artifact
@@ -110,6 +125,10 @@ class Studio:
             )
             for recipe, finished, spent in zip(recipes, results, seconds, strict=True)
         ]
+
+    def forget(self, request: ImageRequest) -> None:
+        """Drops what memory still holds of a request's picture. Raises ModelNotFound and InvalidRequest."""
+        self._engine.forget(request)
 
     def models(self) -> list[ModelCard]:
         """The models installed on this machine."""

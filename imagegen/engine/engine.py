@@ -1,7 +1,8 @@
 """One thread owns the device: it loads models, takes batches from the queue and runs the pipeline on them.
 
-It keeps one model at a time; a request for another one loads that in its place.
-It does not know finishing, files or wire formats.
+It keeps one model at a time; a request for another one loads that in its place, and a long time without any
+lets it go. When the thread dies, those whose pictures it was making hear of it and a new one takes over. It
+does not know finishing, files or wire formats.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagegen.engine.plan import plan
+from imagegen.engine.cache import PictureCache
+from imagegen.engine.memory import bytes_a_picture, release_memory
+from imagegen.engine.plan import Plan, plan
 from imagegen.engine.queue import Generation, OnPreview, OnStep, Ticket, TicketQueue
-from imagegen.errors import Cancelled, GenerationFailed, ImagegenError, OutOfMemory
-from imagegen.request import ImageRequest
+from imagegen.errors import Cancelled, DeviceFailed, GenerationFailed, ImagegenError, OutOfMemory
+from imagegen.request import ImageRequest, Priority
 from imagegen.settings import Settings
 from imagegen.weights.catalog import ModelCard, find_model
 
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from imagegen.pipeline.text_to_image import TextToImage
 
 log = logging.getLogger(__name__)
+
+MANY_FAILURES = 3
+"""Pictures in a row that failed for no reason that we know: then the device is taken for ill."""
 
 
 class Engine:
@@ -41,6 +47,14 @@ class Engine:
         self._owner: threading.Thread | None = None
         self._closing = False
         self._loaded: tuple[Path, TextToImage] | None = None
+        self._cache = PictureCache(settings.cache_mb << 20) if settings.cache_mb else None
+        self._room: dict[
+            tuple[object, ...], int
+        ] = {}  # pictures that fit into memory at once, where fewer do
+        self._has_worked = False
+        self._busy_since: float | None = None
+        self._failures = 0  # in a row, for no reason that we know
+        self.restarts = 0
 
     def submit(
         self,
@@ -48,13 +62,30 @@ class Engine:
         on_step: OnStep | None = None,
         on_preview: OnPreview | None = None,
         previews: int = 0,
+        *,
+        owner: str = "",
+        priority: Priority = Priority.INTERACTIVE,
+        bounded: bool = True,
     ) -> Future[Generation]:
-        """Queues a request; the callbacks are Ticket's.
+        """Queues a request; the callbacks and what follows them are Ticket's.
 
-        Raises ModelNotFound, InvalidRequest or Overloaded at once; the rest comes through the future.
+        Raises ModelNotFound, InvalidRequest or Overloaded at once; the rest comes through the future,
+        Overloaded too, when the place is needed for an owner who has less.
         """
         card = find_model(request.model, self._settings.models_dir)
-        return self._enqueue(Ticket(plan(request, card), on_step, on_preview, previews))
+        planned = plan(request, card)
+        if self._cache is not None and (known := self._cache.get(planned)) is not None:
+            done: Future[Generation] = Future()
+            done.set_result(known)
+            return done
+        return self._enqueue(
+            Ticket(planned, on_step, on_preview, previews, owner=owner, priority=priority, bounded=bounded)
+        )
+
+    def forget(self, request: ImageRequest) -> None:
+        """Drops the picture of a request from the cache. Raises ModelNotFound and InvalidRequest."""
+        if self._cache is not None:
+            self._cache.drop(plan(request, find_model(request.model, self._settings.models_dir)))
 
     def warm_up(self, model: str) -> Future[Generation]:
         """Loads a model and runs it once, so that the first real request pays for neither."""
@@ -62,14 +93,23 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """True unless the owner thread has died or was closed."""
+        """True unless the engine was closed or its thread has died and no other has taken over."""
         return not self._closing and (self._owner is None or self._owner.is_alive())
 
     def ailments(self) -> list[str]:
         """What keeps the next picture from being made, in words."""
         if not self.alive:
             return ["the device's thread has ended"]
-        return [] if self._loaded is not None else ["no model is in memory (yet)"]
+        found = []
+        # A model that was let go for want of work is loaded again by the next request.
+        if self._loaded is None and not self._has_worked:
+            found.append("no model is in memory (yet)")
+        if self._failures >= MANY_FAILURES:
+            found.append(f"the last {self._failures} pictures failed, one after the other")
+        since = self._busy_since
+        if since is not None and time.monotonic() - since > self._settings.stall_seconds:
+            found.append(f"the device has not moved for {time.monotonic() - since:.0f} s")
+        return found
 
     @property
     def waiting(self) -> int:
@@ -87,24 +127,90 @@ class Engine:
     def _enqueue(self, ticket: Ticket) -> Future[Generation]:
         with self._lock:
             self._queue.put(ticket)
-            if self._owner is None:
-                self._owner = threading.Thread(target=self._work, name="imagegen-engine", daemon=True)
-                self._owner.start()
+            if self._owner is None or not self._owner.is_alive():
+                self._start()
         return ticket.future
 
-    def _work(self) -> None:
-        while batch := self._queue.take(self._settings.max_batch):
+    def _start(self) -> None:
+        self._owner = threading.Thread(target=self._own, name="imagegen-engine", daemon=True)
+        self._owner.start()
+
+    def _own(self) -> None:
+        """The thread's life; its death, which `_work` does not foresee, has a successor."""
+        batch: list[Ticket] = []
+        try:
+            self._work(batch)
+        # Whatever ends the thread, those who wait must not wait for ever.
+        except BaseException as error:
+            log.exception("the device's thread died")
+            lost = DeviceFailed("the device's thread died while the picture was made", hint="ask again")
+            lost.__cause__ = error
+            for ticket in batch:
+                ticket.fail(lost)
+            self._loaded, self._busy_since = None, None
+            with self._lock:
+                self.restarts += 1
+                if not self._closing:
+                    self._start()
+
+    def _work(self, batch: list[Ticket]) -> None:
+        while (taken := self._queue.take(self._settings.max_batch, self._settings.idle_seconds)) != []:
+            batch[:] = taken or []
+            if taken is None:
+                self._let_go()
+                continue
+            self._busy_since = time.monotonic()
+            self._carry_out(taken)
+            self._busy_since = None
+
+    def _carry_out(self, batch: list[Ticket]) -> None:
+        """Makes the pictures of a batch, fewer at once where memory asks for it."""
+        first = batch[0].plan
+        room = len(batch)
+        while batch:
+            part, rest = batch, batch[:0]
             try:
-                self._generate(batch)
+                started = time.monotonic()
+                pipeline = self._pipeline(first.card)
+                room = min(room, self._fitting(pipeline, first))
+                part, rest = batch[:room], batch[room:]
+                self._generate(part, pipeline, started)
+                self._failures = 0
             # The thread must outlive any request, and every error must reach the one who asked.
             except Exception as error:  # noqa: BLE001
-                for ticket in batch:
-                    ticket.fail(_named(error))
+                named = _named(error)
+                if isinstance(named, OutOfMemory) and len(part) > 1:
+                    room = self._room[first.batch_key] = len(part) // 2
+                    log.warning("%d pictures do not fit into memory at once; %d from now on", len(part), room)
+                    continue
+                self._count_failure(named, error)
+                for ticket in part:
+                    ticket.fail(named)
+            batch = rest
 
-    def _generate(self, batch: list[Ticket]) -> None:
-        started = time.monotonic()
+    def _count_failure(self, named: ImagegenError, error: Exception) -> None:
+        self._failures = self._failures + 1 if named is not error and type(named) is GenerationFailed else 0
+        if self._failures >= MANY_FAILURES:
+            self._loaded = None  # what it holds may be what is broken
+
+    def _let_go(self) -> None:
+        if self._loaded is None:
+            return
+        log.info("no work for %s s: the model leaves the memory", self._settings.idle_seconds)
+        self._loaded = None
+        release_memory()
+
+    def _fitting(self, pipeline: TextToImage, plan: Plan) -> int:
+        """How many pictures of a kind may be denoised together: what memory taught, and what the owner of the
+        machine allows; at least one."""
+        room = self._room.get(plan.batch_key, self._settings.max_batch)
+        if self._settings.batch_memory_mb is None:
+            return room
+        allowed = (self._settings.batch_memory_mb << 20) // bytes_a_picture(pipeline.components, plan)
+        return max(1, min(room, allowed))
+
+    def _generate(self, batch: list[Ticket], pipeline: TextToImage, started: float) -> None:
         first = batch[0].plan
-        pipeline = self._pipeline(first.card)
         loaded = time.monotonic()
         result = pipeline.generate(
             [t.plan.request.prompt for t in batch],
@@ -126,9 +232,13 @@ class Engine:
                     **shares,
                 }
                 warnings = ticket.plan.warnings + generated.warnings
-                ticket.future.set_result(Generation(ticket.plan, generated.picture, timings, warnings))
+                generation = Generation(ticket.plan, generated.picture, timings, warnings)
+                if self._cache is not None:
+                    self._cache.put(generation)
+                ticket.future.set_result(generation)
 
     def _report(self, batch: list[Ticket], done: int, total: int) -> None:
+        self._busy_since = time.monotonic()
         for ticket in batch:
             if ticket.future.done():
                 continue
@@ -156,6 +266,7 @@ class Engine:
         self._loaded = None  # frees the old model before the new one takes its memory
         pipeline = TextToImage(load_components(card, self._settings.device))
         self._loaded = (card.path, pipeline)
+        self._has_worked = True
         return pipeline
 
 

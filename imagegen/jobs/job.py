@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagegen.request import ImageRequest
+from imagegen.request import Priority as Priority
 from imagegen_postprocess import Recipe
 
 if TYPE_CHECKING:
@@ -26,13 +27,6 @@ class JobState(StrEnum):
     def final(self) -> bool:
         """True when the job will not change any more."""
         return self in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
-
-
-class Priority(StrEnum):
-    """INTERACTIVE goes before BATCH, wherever both wait."""
-
-    INTERACTIVE = "interactive"
-    BATCH = "batch"
 
 
 @dataclass(frozen=True, slots=True)

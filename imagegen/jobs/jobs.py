@@ -11,6 +11,7 @@ silent unless the program sets up logging.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import threading
@@ -31,7 +32,7 @@ from dbos import (
 from dbos import error as dbos_error
 from sqlalchemy.exc import SQLAlchemyError
 
-from imagegen.errors import JobNotFound
+from imagegen.errors import ImagegenError, JobNotFound
 from imagegen.jobs.ending import ENDED, Ending
 from imagegen.jobs.job import Job, JobEvent, JobState, Page, Priority, to_record
 from imagegen.jobs.making import MAKE, Maker, Observe, Place
@@ -257,6 +258,9 @@ class Jobs:
         if job.artifact is not None:
             self._store.delete(job.artifact)
         forget_deleted(self._engine)
+        if self._studio is not None:
+            with contextlib.suppress(ImagegenError):  # a model that is gone keeps nothing
+                self._studio.forget(job.request)
 
     def wait(self, id: str, timeout: float | None = None) -> Job:
         """The job once it has ended, or as it stands after `timeout` seconds. Raises JobNotFound."""

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from imagegen.engine import Engine
-from imagegen.errors import Cancelled, InvalidRequest, ModelNotFound, Overloaded
+from imagegen.errors import (
+    Cancelled,
+    DeviceFailed,
+    GenerationFailed,
+    InvalidRequest,
+    ModelNotFound,
+    OutOfMemory,
+    Overloaded,
+)
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings, load_settings
 
@@ -30,7 +38,7 @@ class Gate:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings(data_dir=tmp_path, device="cpu", queue_size=3, max_batch=3)
+    return load_settings(data_dir=tmp_path, device="cpu", threads=1, queue_size=3, max_batch=3)
 
 
 @pytest.fixture
@@ -126,4 +134,169 @@ def test_closing_stops_the_running_picture_and_cancels_the_waiting(
 
 def test_warming_up_loads_the_model(engine: Engine, tiny_checkpoint: Path) -> None:
     engine.warm_up(str(tiny_checkpoint)).result()
+    assert not engine.ailments()
+
+
+def test_a_dead_thread_is_noticed_and_replaced(engine: Engine, tiny_checkpoint: Path) -> None:
+    def die(done: int, total: int) -> None:
+        raise SystemExit("as a fault in native code's callback would")
+
+    lost = engine.submit(_request(tiny_checkpoint), die)
+    with pytest.raises(DeviceFailed, match="died") as failure:
+        lost.result(timeout=60)
+    assert failure.value.transient
+    again = engine.submit(_request(tiny_checkpoint))
+    assert again.result(timeout=60).pixels.shape == (64, 64, 3)
+    assert engine.restarts == 1
+    assert engine.alive
+    assert not engine.ailments()
+
+
+def test_what_waited_while_the_thread_died_is_made(engine: Engine, tiny_checkpoint: Path) -> None:
+    gate = Gate()
+
+    def wait_and_die(done: int, total: int) -> None:
+        gate(done, total)
+        raise SystemExit
+
+    lost = engine.submit(_request(tiny_checkpoint), wait_and_die)
+    assert gate.reached.wait(timeout=60)
+    waiting = engine.submit(_request(tiny_checkpoint, seed=2))
+    gate.opened.set()
+    with pytest.raises(DeviceFailed):
+        lost.result(timeout=60)
+    waiting.result(timeout=60)
+
+
+def test_a_batch_too_large_for_the_memory_is_made_in_parts(
+    engine: Engine, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    pipeline_of = engine._pipeline
+
+    def narrow(card: object) -> object:
+        pipeline = pipeline_of(card)  # type: ignore[arg-type]
+
+        class Narrow:
+            components = pipeline.components
+
+            def generate(self, prompts: list[str], *arguments: object, **options: object) -> object:
+                sizes.append(len(prompts))
+                if len(prompts) > 1:
+                    raise MemoryError
+                return pipeline.generate(prompts, *arguments, **options)  # type: ignore[arg-type]
+
+        return Narrow()
+
+    monkeypatch.setattr(engine, "_pipeline", narrow)
+    gate = Gate()
+    first = engine.submit(_request(tiny_checkpoint, seed=1), gate)
+    assert gate.reached.wait(timeout=60)
+    rest = [engine.submit(_request(tiny_checkpoint, seed=seed)) for seed in (2, 3, 4)]
+    gate.opened.set()
+    for future in (first, *rest):
+        future.result(timeout=60)
+    assert sizes == [1, 3, 1, 1, 1]
+    again = [engine.submit(_request(tiny_checkpoint, seed=seed)) for seed in (5, 6)]
+    for future in again:
+        future.result(timeout=60)
+    assert set(sizes[5:]) == {1}
+
+
+def test_one_picture_too_large_for_the_memory_says_so(
+    engine: Engine, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(card: object) -> object:
+        raise MemoryError
+
+    monkeypatch.setattr(engine, "_pipeline", none_left)
+    with pytest.raises(OutOfMemory):
+        engine.submit(_request(tiny_checkpoint)).result(timeout=60)
+
+
+def test_a_budget_bounds_the_batch(settings: Settings, tiny_checkpoint: Path) -> None:
+    engine = Engine(settings.model_copy(update={"batch_memory_mb": 1}))
+    gate = Gate()
+    try:
+        first = engine.submit(_request(tiny_checkpoint, width=256, height=256), gate)
+        assert gate.reached.wait(timeout=60)
+        rest = [engine.submit(_request(tiny_checkpoint, seed=s, width=256, height=256)) for s in (2, 3)]
+        gate.opened.set()
+        for future in (first, *rest):
+            future.result(timeout=60)
+        plan = rest[0].result().plan
+        pipeline = engine._loaded[1] if engine._loaded else None
+        assert pipeline is not None
+        assert engine._fitting(pipeline, plan) == 1
+    finally:
+        engine.close()
+
+
+def test_an_idle_model_leaves_the_memory_and_comes_back(settings: Settings, tiny_checkpoint: Path) -> None:
+    engine = Engine(settings.model_copy(update={"idle_seconds": 0.01}))
+    try:
+        first = engine.submit(_request(tiny_checkpoint)).result(timeout=60)
+        for _ in range(6000):
+            if engine._loaded is None:
+                break
+            threading.Event().wait(0.01)
+        assert engine._loaded is None
+        assert not engine.ailments()
+        again = engine.submit(_request(tiny_checkpoint)).result(timeout=60)
+        np.testing.assert_array_equal(first.pixels, again.pixels)
+    finally:
+        engine.close()
+
+
+def test_the_same_request_is_made_once_when_a_cache_is_asked_for(
+    settings: Settings, tiny_checkpoint: Path
+) -> None:
+    engine = Engine(settings.model_copy(update={"cache_mb": 1}))
+    steps: list[int] = []
+
+    def count(done: int, total: int) -> None:
+        steps.append(done)
+
+    try:
+        first = engine.submit(_request(tiny_checkpoint), count).result(timeout=60)
+        made = len(steps)
+        again = engine.submit(_request(tiny_checkpoint), count).result(timeout=60)
+        assert len(steps) == made
+        np.testing.assert_array_equal(first.pixels, again.pixels)
+        engine.forget(_request(tiny_checkpoint))
+        engine.submit(_request(tiny_checkpoint), count).result(timeout=60)
+        assert len(steps) == 2 * made
+    finally:
+        engine.close()
+
+
+def test_a_device_that_does_not_move_is_told(settings: Settings, tiny_checkpoint: Path) -> None:
+    engine = Engine(settings.model_copy(update={"stall_seconds": 0.01}))
+    gate = Gate()
+    try:
+        slow = engine.submit(_request(tiny_checkpoint), gate)
+        assert gate.reached.wait(timeout=60)
+        threading.Event().wait(0.02)
+        assert "has not moved" in engine.ailments()[0]
+        gate.opened.set()
+        slow.result(timeout=60)
+    finally:
+        engine.close()
+
+
+def test_failures_in_a_row_are_told_until_one_goes_well(
+    engine: Engine, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.warm_up(str(tiny_checkpoint)).result()
+    with monkeypatch.context() as broken:
+
+        def fault(card: object) -> object:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+        broken.setattr(engine, "_pipeline", fault)
+        for _ in range(3):
+            with pytest.raises(GenerationFailed, match="illegal memory"):
+                engine.submit(_request(tiny_checkpoint)).result(timeout=60)
+        assert engine.ailments() == ["the last 3 pictures failed, one after the other"]
+    engine.submit(_request(tiny_checkpoint)).result(timeout=60)
     assert not engine.ailments()
