@@ -46,8 +46,11 @@ class Settings(BaseSettings):
     audit: bool = Field(True, description="write who asked for what into the audit log")
     audit_prompts: bool = Field(False, description="write prompts into it too")
     model: str = Field("starter", min_length=1, description="model used when a request names none")
-    models_dir: Path | None = Field(None, description="folder of checkpoints; each folder in it is a model")
     data_dir: Path = Field(default_factory=default_data_dir, description="artifacts and job records")
+    models_dir: Path = Field(
+        default_factory=lambda settings: settings["data_dir"] / "models",
+        description="folder of checkpoints; each folder in it is a model",
+    )
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of the jobs database; none is SQLite in data_dir"
     )

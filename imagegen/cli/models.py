@@ -1,7 +1,8 @@
-"""imagegen models: what is installed, and what each model can make."""
+"""imagegen models: what is installed, what each model can make, and how one comes in and goes out."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
     from imagegen.weights.catalog import ModelCard
 
 models = typer.Typer(help="What models are installed, and what each can make.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name or folder of a model.")]
+Format = Annotated[
+    str, typer.Option(help="Of the transformer: keep (without loss), ternary, binary, int4 or int8.")
+]
+TextEncoderFormat = Annotated[str, typer.Option(help="Of the text encoder: keep, int4 or int8.")]
+GroupSize = Annotated[
+    int | None, typer.Option(help="Columns that share a scale; none is 128, int4 64, int8 the row.")
+]
 
 
 @models.command("list")
@@ -36,20 +46,113 @@ def list_installed(json: Json = False) -> None:
 
 
 @models.command("info")
-def info(name: Annotated[str, typer.Argument(help="Name or folder of a model.")], json: Json = False) -> None:
-    """Show all that is known of a model."""
+def info(name: Name, json: Json = False) -> None:
+    """Show all that is known of a model: sizes, formats, the memory it needs, licence and source."""
     from imagegen.settings import load_settings
     from imagegen.weights.catalog import find_model
+    from imagegen.weights.manifest import COMPONENTS, component_facts
+    from imagegen.weights.memory import memory_needed
 
-    facts = _facts(find_model(name, load_settings().models_dir))
+    card = find_model(name, load_settings().models_dir)
+    components = {component: component_facts(card.path / component) for component in COMPONENTS}
+    sizes = [side for side in (card.width, 512, 1024) if card.supports(side, side)]
+    memory = {f"{side}x{side}": memory_needed(card, components, side, side) for side in dict.fromkeys(sizes)}
+    facts = _facts(card)
     if json:
-        print_json(facts)
+        print_json({**facts, "components": components, "memory_bytes": memory})
         return
     if facts["sizes"] is None:
         facts["sizes"] = f"any multiple of {facts['multiple']}"
+    for component, parts in components.items():
+        kinds = ", ".join(f"{kind} {part['bytes'] / 1e6:,.1f} MB" for kind, part in parts["formats"].items())
+        facts[component] = f"{parts['weights'] / 1e6:,.1f} M weights, {kinds}"
+    for size, needed in memory.items():
+        facts[f"memory {size}"] = f"{needed / 1e9:,.2f} GB on a CPU, about"
     width = max(map(len, facts))
     for key, value in facts.items():
         typer.echo(f"{key:<{width}}  {value}")
+
+
+@models.command("import")
+def import_(
+    source: Annotated[
+        Path, typer.Argument(help="A folder in diffusers, gemlite or MLX layout, or a file of BFL's or GGUF.")
+    ],
+    name: Annotated[str, typer.Option(help="What the model will be called.")],
+    format: Format = "keep",
+    text_encoder: TextEncoderFormat = "keep",
+    group_size: GroupSize = None,
+    rest_from: Annotated[
+        Path | None, typer.Option(help="A folder that has what the source lacks, as text encoder and VAE.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="What to write down as the licence.")] = None,
+    json: Json = False,
+) -> None:
+    """Bring in a checkpoint that is on this machine. Interrupted, it goes on when it is run again."""
+    from imagegen.cli.progress import transfer_bar
+    from imagegen.settings import load_settings
+    from imagegen.weights.importers.importing import import_model
+
+    options = _options(format, text_encoder, group_size, licence)
+    with transfer_bar(f"importing {name}") as bar:
+        imported = import_model(source, name, load_settings().models_dir, options, rest_from, bar.show)
+    formats = sorted({note["format"] for note in imported.layers.values()})
+    if json:
+        facts = {"layout": imported.layout, "seconds": imported.seconds, "layers": imported.layers}
+        print_json({**_facts(imported.card), **facts})
+        return
+    typer.echo(
+        f"{imported.card.name}: {imported.card.disk_bytes / 1e6:,.1f} MB in {imported.seconds:.0f} s,"
+        f" from {imported.layout}, {len(imported.layers)} linears packed"
+        f"{' as ' + ', '.join(formats) if formats else ''}"
+    )
+
+
+@models.command("verify")
+def verify_(name: Name, json: Json = False) -> None:
+    """Compare every file of a model with the hash that was written down when it came in."""
+    from imagegen.settings import load_settings
+    from imagegen.weights.catalog import find_model
+    from imagegen.weights.verify import verify
+
+    card = find_model(name, load_settings().models_dir)
+    files = verify(card)
+    if json:
+        print_json({"name": card.name, "verified": list(files)})
+        return
+    typer.echo(f"{card.name}: {len(files)} files are as they were")
+
+
+@models.command("remove")
+def remove(
+    name: Annotated[str, typer.Argument(help="Name of a model.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a model's files. The bundled model stays."""
+    from imagegen.errors import Cancelled
+    from imagegen.settings import load_settings
+    from imagegen.weights.remove import remove_model
+
+    settings = load_settings()
+    try:
+        wanted = yes or typer.confirm(f"Delete the model {name} in {settings.models_dir}?")
+    except typer.Abort:  # nobody is there to answer
+        wanted = False
+    if not wanted:
+        raise Cancelled("nothing was removed", hint="--yes does not ask")
+    freed = remove_model(name, settings.models_dir)
+    typer.echo(f"{name} is removed, {freed / 1e6:,.1f} MB are free")
+
+
+def _options(format: str, text_encoder: str, group_size: int | None, licence: str | None) -> Any:
+    from imagegen.errors import InvalidRequest
+    from imagegen.weights.importers.convert import FORMATS
+    from imagegen.weights.importers.importing import Options
+
+    for field, value in (("--format", format), ("--text-encoder", text_encoder)):
+        if value not in FORMATS:
+            raise InvalidRequest(f"{value!r} is no format", field=field, hint=f"one of {', '.join(FORMATS)}")
+    return Options(format, text_encoder, group_size, licence)  # type: ignore[arg-type]
 
 
 def _facts(card: ModelCard) -> dict[str, Any]:

@@ -24,6 +24,33 @@ class Bar:
 
 
 @contextmanager
+def transfer_bar(description: str) -> Iterator[Bar]:
+    """A bar that counts bytes, with the rate and the time left."""
+    if not sys.stderr.isatty():
+        yield Bar()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Bar(progress, progress.add_task(description, total=None))
+
+
+@contextmanager
 def bar(description: str) -> Iterator[Bar]:
     """A bar that pulses until there is something to show, and is gone when the block ends."""
     if not sys.stderr.isatty():

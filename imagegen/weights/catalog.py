@@ -160,7 +160,8 @@ def _folders(models_dir: Path | None) -> Iterator[Path]:
     if (BUNDLED / "model_index.json").is_file():
         yield BUNDLED
     if models_dir is not None and models_dir.is_dir():
-        yield from sorted(index.parent for index in models_dir.glob("*/model_index.json"))
+        # Hidden folders are imports that are not finished.
+        yield from sorted(index.parent for index in models_dir.glob("[!.]*/model_index.json"))
 
 
 class _Defaults:

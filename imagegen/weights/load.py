@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from imagegen.weights.catalog import ModelCard
 from imagegen.weights.config import read_config
 from imagegen.weights.locate import COPY_AGAIN, TensorFiles, read_json
 from imagegen.weights.tokenizer import PromptTokenizer, load_tokenizer
-from imagegen_kernels.formats import Format, PackedWeight
+from imagegen_kernels.formats import Format, PackedWeight, pack_ternary
 
 SMALL_NETWORK = 128 << 20
 """A CPU runs a component in float32 up to this many bytes of float32 weights, a larger one in bfloat16.
@@ -165,10 +165,11 @@ class _Loader:
 
 @dataclass(frozen=True)
 class _Quantization:
-    """How the packed linears of a component are stored; `group_size` None is one scale a row."""
+    """How the packed linears of a component are stored: the format and the group size (None: one scale a
+    row) of most of them, and of each that differs."""
 
-    format: Format
-    group_size: int | None
+    most: tuple[Format, int | None]
+    layers: dict[str, tuple[Format, int | None]]
 
     @classmethod
     def read(cls, config: object) -> _Quantization | None:
@@ -180,12 +181,22 @@ class _Quantization:
             raise ValueError(
                 f"quantization_config: quant_method {method!r} is not supported, only imagegen's own"
             )
-        format, group = config.get("format"), config.get("group_size")
-        if format not in ("ternary", "int8") or not (group == "row" or isinstance(group, int)):
-            raise ValueError(
-                f"quantization_config: format {format!r} with group_size {group!r} is not supported"
-            )
-        return cls(format, None if group == "row" else group)
+        layers = config.get("layers", {})
+        if not isinstance(layers, dict):
+            raise ValueError(f"quantization_config: layers is {layers!r}, no object")
+        return cls(_format(config), {name: _format(layer) for name, layer in layers.items()})
+
+    def of(self, module: str) -> tuple[Format, int | None]:
+        return self.layers.get(module, self.most)
+
+
+def _format(config: object) -> tuple[Format, int | None]:
+    format = config.get("format") if isinstance(config, dict) else config
+    group = config.get("group_size") if isinstance(config, dict) else None
+    for known in get_args(Format):
+        if format == known and (group == "row" or isinstance(group, int)):
+            return known, None if group == "row" else group
+    raise ValueError(f"quantization_config: format {format!r} with group_size {group!r} is not supported")
 
 
 class _State:
@@ -208,7 +219,7 @@ class _State:
     def fill(self, network: nn.Module) -> None:
         for path, module in list(network.named_modules()):
             sources = self._sources(path)
-            if isinstance(module, nn.Linear) and any(f"{s}.weight.packed" in self._files for s in sources):
+            if isinstance(module, nn.Linear) and any(self._is_packed(source) for source in sources):
                 parent, _, child = path.rpartition(".")
                 network.get_submodule(parent).register_module(child, self._packed_linear(module, sources))
                 continue
@@ -236,10 +247,17 @@ class _State:
                 )
 
     def _sources(self, path: str) -> list[str]:
-        """Stored names of the module at `path`: one, or the parts of a fused linear."""
+        """Stored names of the module at `path`: one, or the parts of a linear that is fused here and not in
+        the file."""
         parent, _, child = path.rpartition(".")
         base = self._prefix + (f"{parent}." if parent else "")
-        return [base + part for part in self._fused.get(child, (child,))]
+        whole = base + child
+        if child not in self._fused or f"{whole}.weight" in self._files or self._is_packed(whole):
+            return [whole]
+        return [base + part for part in self._fused[child]]
+
+    def _is_packed(self, module: str) -> bool:
+        return f"{module}.weight.packed" in self._files or f"{module}.weight.base3" in self._files
 
     def _dense(self, names: list[str], shape: torch.Size, dtype: torch.dtype | None) -> Tensor:
         """The tensors concatenated along rows, in `dtype` (None: as stored)."""
@@ -251,22 +269,31 @@ class _State:
         return tensor.to(device=self._device, dtype=dtype)
 
     def _packed_linear(self, linear: nn.Linear, sources: list[str]) -> QuantizedLinear:
-        names = [f"{source}.weight.packed" for source in sources]
+        base3 = f"{sources[0]}.weight.base3" in self._files
+        names = [f"{source}.weight.{'base3' if base3 else 'packed'}" for source in sources]
         packed = self._joined(names)
         scales = self._joined([f"{source}.weight.scales" for source in sources])
+        zeros = [f"{source}.weight.zero_points" for source in sources]
         if self._quantization is None:
             raise self._misfit(names, "is packed, but config.json has no quantization_config")
-        group_size = self._quantization.group_size or linear.in_features
-        if self._quantization.format == "ternary" and _meaningless(packed):
+        formats = {self._quantization.of(source) for source in sources}
+        if len(formats) > 1:
+            raise self._misfit(names, "run as one linear, but have different formats")
+        ((format, group_size),) = formats
+        if format == "ternary" and not base3 and _meaningless(packed):
             raise self._misfit(names, "holds the code 10, which stands for nothing")
         try:
             weight = PackedWeight(
                 packed=packed.to(self._device),
                 scales=scales.to(self._device),
-                format=self._quantization.format,
+                format=format,
                 shape=(linear.out_features, linear.in_features),
-                group_size=group_size,
+                group_size=group_size or linear.in_features,
+                zero_points=self._joined(zeros).to(self._device) if zeros[0] in self._files else None,
+                base3=base3,
             )
+            if base3 and self._device.type != "cpu":  # kernels unpack two-bit slots
+                weight = replace(weight, packed=pack_ternary(weight.codes), base3=False)
         except ValueError as error:
             raise self._misfit(names, f"does not fit: {error}") from error
         bias = None

@@ -7,6 +7,8 @@ Knows names and bytes only, nothing of networks; torch is imported when a tensor
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,13 +42,15 @@ class TensorFiles:
     """The tensors of one component folder, by name. Files are memory-mapped: a tensor costs memory when it is
     used."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises CheckpointInvalid naming the file that is missing, truncated or lists what it does not
-        hold."""
+    def __init__(self, folder: Path, files: list[tuple[Path, list[str] | None]] | None = None) -> None:
+        """`files` are the weight files with the names that an index lists for each; None looks for them.
+
+        Raises CheckpointInvalid naming the file that is missing, truncated or lists what it does not hold.
+        """
         self.folder = folder
         self._file_of: dict[str, Path] = {}
         self._handles: dict[Path, Any] = {}
-        for path, listed in _weight_files(folder):
+        for path, listed in files if files is not None else _weight_files(folder):
             handle = self._handles[path] = _open(path)
             held = set(handle.keys())
             for name in listed if listed is not None else sorted(held):
@@ -66,12 +70,28 @@ class TensorFiles:
         """The file that holds the tensor; for a name that no file holds, the component's folder."""
         return self._file_of.get(name, self.folder)
 
+    def describe(self, name: str) -> tuple[list[int], str, int]:
+        """Shape, dtype as safetensors calls it, and bytes, without reading the tensor."""
+        piece = self._handles[self._file_of[name]].get_slice(name)
+        shape, dtype = list(piece.get_shape()), str(piece.get_dtype())
+        bits = re.match(r"[A-Z]+(\d+)", dtype)  # BOOL takes a byte
+        return shape, dtype, math.prod(shape) * int(bits[1] if bits else 8) // 8
+
+    def release(self) -> None:
+        """Let go of the mapped pages: what was read counts as this process's memory until then."""
+        self._handles = {path: _open(path) for path in self._handles}
+
     def read(self, name: str) -> Tensor:
         """The tensor on the CPU in its stored dtype, backed by the mapped file. KeyError for an unknown
         name."""
         path = self._file_of[name]
         tensor: Tensor = self._handles[path].get_tensor(name)
         return tensor
+
+
+def safetensors_file(path: Path) -> TensorFiles:
+    """The tensors of one file. Raises CheckpointInvalid for one that is no complete safetensors file."""
+    return TensorFiles(path.parent, [(path, None)])
 
 
 def _weight_files(folder: Path) -> list[tuple[Path, list[str] | None]]:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from imagegen.errors import CheckpointInvalid
 from imagegen.weights.catalog import ModelCard
 from imagegen.weights.locate import COPY_AGAIN, read_json
+from imagegen.weights.manifest import sha256
 
 
 def verify(card: ModelCard) -> tuple[str, ...]:
@@ -26,8 +25,7 @@ def verify(card: ModelCard) -> tuple[str, ...]:
         if not path.resolve().is_relative_to(card.path.resolve()):
             raise CheckpointInvalid(f"weights_sha256 names {name}, outside of the model", field=str(own_file))
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = sha256(path)
         except OSError as error:
             raise CheckpointInvalid(
                 f"cannot be read: {error.strerror}", field=str(path), hint=COPY_AGAIN

@@ -31,6 +31,38 @@ def test_a_model_is_described(imagegen: Imagegen, installed: str) -> None:
     assert "flux2-klein" in imagegen("models", "info", installed).out
 
 
+def test_a_models_parts_and_memory_are_said(imagegen: Imagegen, installed: str) -> None:
+    facts = imagegen("models", "info", installed, "--json").json()
+    assert facts["components"]["transformer"]["formats"]["F32"]["weights"] == 1343872
+    assert set(facts["memory_bytes"]) == {"64x64", "512x512", "1024x1024"}
+    assert facts["memory_bytes"]["512x512"] < facts["memory_bytes"]["1024x1024"]
+    assert "memory 1024x1024" in imagegen("models", "info", installed).out
+
+
+def test_a_model_comes_in_is_verified_and_goes_out(
+    imagegen: Imagegen, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGEGEN_DATA_DIR", str(tmp_path / "data"))
+    done = imagegen("models", "import", tiny_checkpoint, "--name", "mine", "--format", "ternary", "--json")
+    facts = done.json()
+    assert (facts["name"], facts["layout"]) == ("mine", "diffusers")
+    assert facts["path"] == str(tmp_path / "data" / "models" / "mine")
+    assert "mine" in imagegen("models", "list").out
+    assert "are as they were" in imagegen("models", "verify", "mine").out
+    assert imagegen("models", "import", tiny_checkpoint, "--name", "mine").code == 2
+    kept = imagegen("models", "remove", "mine")
+    assert (kept.code, Path(facts["path"]).is_dir()) == (130, True), "nobody was there to answer"
+    assert "MB are free" in imagegen("models", "remove", "mine", "--yes").out
+    assert imagegen("models", "verify", "mine").code == 3
+    assert imagegen("models", "remove", "starter", "--yes").code == 2
+
+
+def test_a_format_that_is_none_is_refused(imagegen: Imagegen, tiny_checkpoint: Path) -> None:
+    ended = imagegen("models", "import", tiny_checkpoint, "--name", "mine", "--format", "int3")
+    assert ended.code == 2
+    assert "keep, ternary, binary, int4, int8" in ended.err
+
+
 def test_an_unknown_model_is_exit_code_3(imagegen: Imagegen, installed: str) -> None:
     ended = imagegen("models", "info", "nobody")
     assert ended.code == 3

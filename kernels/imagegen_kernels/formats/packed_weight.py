@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from imagegen_kernels.formats.base3 import DIGITS, LARGEST, unpack_base3
 from imagegen_kernels.formats.bits import unpack_binary, unpack_int4, unpack_ternary
 from imagegen_kernels.formats.layout import BITS, Format, check_layout
 
@@ -22,6 +23,7 @@ class PackedWeight:
     group_size   columns that share a scale: a divisor of K and a multiple of the format's unit
     zero_points  "int4" only, int8 [N, K/group_size] in -8..7 or None: what a stored code of the group is
                  counted from
+    base3        "ternary" only: `packed` is uint8 [N, ceil(K / 5)] as files hold it (base3.py)
 
     Keep the object as long as the layer lives: ops store what they prepared from it in `prepared`.
     Raises ValueError, naming the shapes, when the parts do not fit together.
@@ -33,18 +35,24 @@ class PackedWeight:
     shape: tuple[int, int]
     group_size: int
     zero_points: Tensor | None = None
+    base3: bool = False
     prepared: dict[str, object] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         rows, columns = self.shape
         check_layout(self.format, rows, columns, self.group_size)
-        width, groups = columns * BITS[self.format] // 8, columns // self.group_size
+        if self.base3 and self.format != "ternary":
+            raise ValueError(f"a {self.format} weight of shape {self.shape} is not stored in base 3")
+        width = -(-columns // DIGITS) if self.base3 else columns * BITS[self.format] // 8
+        groups = columns // self.group_size
         dtype = torch.int8 if self.format == "int8" else torch.uint8
         if self.packed.dtype != dtype or tuple(self.packed.shape) != (rows, width):
             raise ValueError(
                 f"packed {self.format} weight of shape {self.shape} needs {dtype} [{rows}, {width}],"
                 f" not {self.packed.dtype} {list(self.packed.shape)}"
             )
+        if self.base3 and not self.packed.is_meta and int(self.packed.max()) > LARGEST:
+            raise ValueError(f"base-3 codes of a weight of shape {self.shape} hold bytes above {LARGEST}")
         self._check_per_group("scales", self.scales, torch.float16, groups)
         if not self.scales.is_meta and not bool((self.scales.isfinite() & (self.scales >= 0)).all()):
             raise ValueError(
@@ -71,9 +79,12 @@ class PackedWeight:
     @property
     def codes(self) -> Tensor:
         """What the scales multiply, int8 [N, K]: the codes, less their group's zero point where there is one
-        (then -15..15). Raises ValueError where a ternary slot holds 10."""
+        (then -15..15). Raises ValueError where a ternary slot holds 10 or a row in base 3 does not end in
+        codes 0."""
         if self.format == "int8":
             return self.packed
+        if self.base3:
+            return unpack_base3(self.packed, self.shape[1])
         codes = _UNPACK[self.format](self.packed)
         if self.zero_points is None:
             return codes
