@@ -192,7 +192,9 @@ def import_(source: Path, models: Path) -> dict[str, Any]:
         "seconds": round(imported.seconds, 1),
         "source_gb_per_s": round(_bytes(source) / 1e9 / imported.seconds, 3),
         **peak.facts(),
-        "components": {name: component_facts(folder / name) for name in ("transformer", "text_encoder", "vae")},
+        "components": {
+            name: component_facts(folder / name) for name in ("transformer", "text_encoder", "vae")
+        },
         "transformer_gb": round(_bytes(folder / "transformer") / 1e9, 3),
         "ideal_transformer_gb": IDEAL_GB,
         "bytes": _bytes(folder),
@@ -272,7 +274,15 @@ def main() -> None:
         return
     results: dict[str, Any] = {"benchmark": "4b", "machine": describe_machine()}
     for name in options.stages.split(","):
-        command = [sys.executable, "-m", "benchmarks.bench_4b", "--scratch", str(options.scratch), "--stage", name]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.bench_4b",
+            "--scratch",
+            str(options.scratch),
+            "--stage",
+            name,
+        ]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         facts = json.loads(done.stdout.splitlines()[-1])
         results[f"picture_{name}" if name.isdigit() else name] = facts
