@@ -105,11 +105,11 @@ def write(folder: Path) -> dict[str, Any]:
     codes = torch.randint(-1, 2, (1 << 26,), generator=generator, dtype=torch.int8)
     normal = torch.randn(1 << 26, generator=generator).bfloat16()
 
-    def run(pool: torch.Tensor, count: int) -> torch.Tensor:
+    def run(pool: Any, count: int) -> Any:
         start = int(torch.randint(0, len(pool) // 2, (1,), generator=generator))
         return pool.roll(-start)[: min(count, len(pool))].repeat(-(-count // len(pool)))[:count]
 
-    def ternary(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    def ternary(name: str, shape: tuple[int, ...]) -> Any:
         if len(shape) == 1:
             return torch.ones(shape, dtype=torch.float16)
         rows, columns = shape
@@ -118,7 +118,7 @@ def write(folder: Path) -> dict[str, Any]:
         scales = (torch.rand(rows, columns // 128, 1, generator=generator) + 0.5) * 1.2 * columns**-0.5
         return (run(codes, rows * columns).view(rows, -1, 128) * scales.half()).view(shape)
 
-    def dense(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    def dense(name: str, shape: tuple[int, ...]) -> Any:
         if len(shape) == 1:
             return torch.ones(shape, dtype=torch.bfloat16)
         return run(normal, shape[0] * shape[1]).view(shape) * shape[1] ** -0.5

@@ -175,7 +175,7 @@ def write_mlx(folder: Path, target: Path, bits: int = 2) -> Path:
     shutil.copytree(folder, target)
     (target / "transformer").rename(target / "transformer-packed-mflux")
     path = target / "transformer-packed-mflux" / FILE
-    state = {}
+    state: dict[str, Tensor] = {}
     for name, tensor in load_file(folder / "transformer" / FILE).items():
         if is_block_linear(name, tensor):
             packed = mlx_linear(tensor.half(), bits)

@@ -46,7 +46,7 @@ def gemlite() -> dict[str, torch.Tensor]:
         driver.set_active(SimpleNamespace(get_current_target=lambda: target))
     from gemlite.core import DType, GemLiteLinearTriton
 
-    state = {}
+    state: dict[str, torch.Tensor] = {}
     for name, bits in (("ternary", 2), ("binary", 1)):
         weight = weights()[name]
         scale = weight.view(16, 2, 128).abs().amax(-1)
@@ -81,7 +81,7 @@ def hqq() -> dict[str, Any]:
 def mlx() -> None:
     import mlx.core as mx
 
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, bits, group in (("dense", 4, 64), ("dense", 8, 64), ("dense", 2, 128)):
         packed, scales, biases = mx.quantize(
             mx.array(weights()[name].numpy()).astype(mx.bfloat16), group_size=group, bits=bits
