@@ -110,7 +110,7 @@ LOCK_FILTER = -e '$(if $(GPU),s/^onnxruntime==/onnxruntime-gpu==/)' \
     -e "$$($(BIN)/python -c 'import importlib.metadata as m; print("/^triton==/d" * any(r.startswith("triton") for r in m.requires("torch")))')"
 
 # Tests that need one of these skip without it and say so; where we may install, they get it.
-DEBIAN_PACKAGES := chromium postgresql
+DEBIAN_PACKAGES := chromium postgresql libimage-exiftool-perl
 debian-packages:
 	@missing=$$(for p in $(DEBIAN_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || printf '%s ' $$p; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \

@@ -6,17 +6,17 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from imagegen import __version__
-from imagegen.errors import InvalidRequest
+from imagegen.errors import InvalidRequest, SettingsInvalid
 from imagegen.request import ImageRequest
 from imagegen.store.files import write_atomically
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from imagegen_postprocess import FinishReport, Preset, Recipe
+    from imagegen_postprocess import FinishReport, Identity, Preset, Recipe
 
 Format = Literal["png", "jpeg", "webp"]
 LEAST_QUALITY = 50
@@ -41,7 +41,8 @@ MADE_BY_MACHINE = (
 class Provenance:
     """Who made the picture's pixels.
 
-    `generated_width/height` are the model's pixels before finishing; None for a photo.
+    `generated_width/height` are the model's pixels before finishing; None for a photo. `watermark`: the
+    invisible watermark is in the picture.
     """
 
     digital_source_type: str
@@ -50,6 +51,7 @@ class Provenance:
     generated_width: int | None = None
     generated_height: int | None = None
     software: str = field(default_factory=lambda: f"imagegen {__version__}")
+    watermark: bool = False
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
 
@@ -64,6 +66,8 @@ class Artifact:
     recipe      how it was finished, canvas included; None when nothing was finished
     report      what each finishing step did; None when nothing was finished
     warnings    what could not be honoured in full, in words for the one who asked
+    exif        EXIF data for the file, as the recipe's `metadata` allows it
+    identity    who signs the file; None for nobody
     """
 
     picture: Image
@@ -73,6 +77,8 @@ class Artifact:
     recipe: Recipe | None = None
     report: FinishReport | None = None
     warnings: tuple[str, ...] = ()
+    exif: bytes | None = field(default=None, repr=False)
+    identity: Identity | None = field(default=None, repr=False)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -87,20 +93,29 @@ class Artifact:
 
         return None if self.recipe is None or self.recipe.preset is None else load_preset(self.recipe.preset)
 
+    @property
+    def own_format(self) -> Format:
+        """The format of its file when none is asked for: the preset's, or png."""
+        preset = self.preset
+        if preset is None:
+            return "png"
+        return cast("Format", preset.format_for("transparent" if self.picture.mode == "RGBA" else "white"))
+
     def encode(self, format: Format | None = None, *, quality: int = 90) -> bytes:
-        """The picture as a file with an sRGB profile and its digital source type.
+        """The picture as a file with an sRGB profile, its digital source type and, with an identity, signed.
 
         format: the preset's, or png, unless given. quality: 1..100 for jpeg and webp; what a preset's
         marketplace limits in bytes gets the highest quality up to this one that fits. Raises InvalidRequest:
         a transparent JPEG, a format that the marketplace does not take, a file that cannot be small enough.
         """
-        from imagegen_postprocess import FinishingError, encode, encode_within
+        from imagegen_postprocess import CertificateInvalid, FinishingError, encode, encode_within
 
         preset, origin = self.preset, self.provenance.digital_source_type
         try:
+            chosen = format or self.own_format
             if preset is None:
-                return encode(self.picture, format or "png", quality, source_type=origin)
-            chosen = format or preset.format_for("transparent" if self.picture.mode == "RGBA" else "white")
+                file = encode(self.picture, chosen, quality, source_type=origin, exif=self.exif)
+                return self._seal(file, chosen)
             if chosen not in preset.formats:
                 raise InvalidRequest(
                     f"{preset.name} does not take {chosen}",
@@ -109,10 +124,28 @@ class Artifact:
                 )
             least = preset.min_quality or LEAST_QUALITY
             return encode_within(
-                self.picture, chosen, preset.max_bytes, max(quality, least), least, source_type=origin
+                self.picture,
+                chosen,
+                preset.max_bytes,
+                max(quality, least),
+                least,
+                source_type=origin,
+                exif=self.exif,
+                seal=lambda file: self._seal(file, chosen),
             )
+        except CertificateInvalid as error:
+            raise SettingsInvalid(error.message, field=error.field, hint=error.hint) from error
         except FinishingError as error:
             raise InvalidRequest(error.message, field=error.field or "format", hint=error.hint) from error
+
+    def _seal(self, file: bytes, format: str) -> bytes:
+        """The file, signed last: nothing may be written into it afterwards."""
+        if self.identity is None:
+            return file
+        from imagegen_postprocess import sign
+
+        made = self.provenance
+        return sign(file, format, self.identity, source_type=made.digital_source_type, software=made.software)
 
     def save(self, path: str | Path, format: Format | None = None) -> Path:
         """Writes the picture to `path` in one move (never half a file) and returns it.

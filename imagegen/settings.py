@@ -85,6 +85,14 @@ class Settings(BaseSettings):
     cache_mb: int = Field(
         0, ge=0, le=1 << 20, description="megabytes of pictures kept for the same request; 0 keeps none"
     )
+    watermark: bool = Field(True, description="put the invisible watermark into generated pictures")
+    content_credentials: bool = Field(
+        False, description="sign files (C2PA), with a certificate made on this machine unless one is given"
+    )
+    certificate: Path | None = Field(
+        None, description="PEM certificate chain that files are signed with; needs certificate_key"
+    )
+    certificate_key: Path | None = Field(None, description="PEM private key of that certificate")
     max_batch: int = Field(4, ge=1, le=64, description="compatible pictures denoised together")
 
     @field_validator("api_keys", "cors_origins", mode="before")

@@ -17,6 +17,7 @@ from imagegen.engine import Engine, Generation
 from imagegen.errors import Cancelled, InputFileInvalid, InvalidRequest, MissingDependency
 from imagegen.request import ImageRequest, Priority
 from imagegen.settings import Settings, load_settings
+from imagegen.store.identity import find_identity
 from imagegen.weights.catalog import ModelCard, list_models
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ class Studio:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings if settings is not None else load_settings()
+        self._identity = find_identity(
+            self.settings.data_dir,
+            self.settings.certificate,
+            self.settings.certificate_key,
+            sign=self.settings.content_credentials,
+        )
         self._engine = Engine(self.settings)
         self._finishers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imagegen-finish")
 
@@ -109,21 +116,28 @@ class Studio:
 
         The seconds of the whole are on the first artifact.
         """
-        from imagegen_postprocess import origin_of
+        from imagegen_postprocess import embed_watermark, has_room, kept_exif, origin_of
 
         started = time.perf_counter()
         origin = origin_of(picture)
+        if origin not in MADE_BY_MACHINE:
+            origin = RETOUCHED
         results = _finished(picture, recipes)
+        pictures = [finished.picture for finished in results]
+        if marked := self.settings.watermark and origin != RETOUCHED:
+            pictures = [embed_watermark(each) for each in pictures]
         seconds = [time.perf_counter() - started] + [0.0] * (len(recipes) - 1)
         return [
             Artifact(
-                picture=finished.picture,
-                provenance=Provenance(origin if origin in MADE_BY_MACHINE else RETOUCHED),
+                picture=each,
+                provenance=Provenance(origin, watermark=marked and has_room(each)),
                 timings={"finish": spent},
                 recipe=recipe,
                 report=finished.report,
+                exif=kept_exif(picture, recipe.metadata),
+                identity=self._identity,
             )
-            for recipe, finished, spent in zip(recipes, results, seconds, strict=True)
+            for recipe, finished, each, spent in zip(recipes, results, pictures, seconds, strict=True)
         ]
 
     def forget(self, request: ImageRequest) -> None:
@@ -179,35 +193,42 @@ class Studio:
 
         def finish() -> None:
             try:
-                artifact.set_result(_artifact(done.result()))
+                artifact.set_result(self._artifact(done.result()))
             # Whatever went wrong, the one who waits must hear of it.
             except BaseException as error:  # noqa: BLE001
                 artifact.set_exception(error)
 
         self._finishers.submit(finish)
 
+    def _artifact(self, generation: Generation) -> Artifact:
+        from PIL import Image
 
-def _artifact(generation: Generation) -> Artifact:
-    from PIL import Image
+        plan, timings = generation.plan, dict(generation.timings)
+        request, recipe, report = plan.request, plan.request.recipe, None
+        picture = Image.fromarray(generation.pixels)
+        if recipe is not None:
+            started = time.perf_counter()
+            recipe = replace(recipe, width=request.width, height=request.height)
+            (finished,) = _finished(picture, [recipe])
+            picture, report = finished.picture, finished.report
+            timings["finish"] = time.perf_counter() - started
+        marked = False
+        if self.settings.watermark:
+            from imagegen_postprocess import embed_watermark, has_room
 
-    plan, timings = generation.plan, dict(generation.timings)
-    request, recipe, report = plan.request, plan.request.recipe, None
-    picture = Image.fromarray(generation.pixels)
-    if recipe is not None:
-        started = time.perf_counter()
-        recipe = replace(recipe, width=request.width, height=request.height)
-        (finished,) = _finished(picture, [recipe])
-        picture, report = finished.picture, finished.report
-        timings["finish"] = time.perf_counter() - started
-    return Artifact(
-        picture=picture,
-        request=request,
-        provenance=Provenance(GENERATED, plan.card.name, plan.card.revision, plan.width, plan.height),
-        timings=timings,
-        recipe=recipe,
-        report=report,
-        warnings=(*generation.warnings, *_rules(recipe)),
-    )
+            marked, picture = has_room(picture), embed_watermark(picture)
+        return Artifact(
+            picture=picture,
+            request=request,
+            provenance=Provenance(
+                GENERATED, plan.card.name, plan.card.revision, plan.width, plan.height, watermark=marked
+            ),
+            timings=timings,
+            recipe=recipe,
+            report=report,
+            warnings=(*generation.warnings, *_rules(recipe)),
+            identity=self._identity,
+        )
 
 
 def _rules(recipe: Recipe | None) -> tuple[str, ...]:

@@ -13,6 +13,9 @@ from PIL import Image
 from imagegen import ImageRequest, Recipe, Studio
 from imagegen.errors import Cancelled, CheckpointInvalid, InputFileInvalid, InvalidRequest, MissingDependency
 from imagegen.settings import load_settings
+from imagegen.store.identity import known_certificates
+from imagegen_postprocess import encode, open_picture
+from imagegen_postprocess.provenance.c2pa import has_manifest
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +114,34 @@ def test_previews_come_in_order_and_what_looks_at_them_may_stop_the_picture(stud
 
     with pytest.raises(ValueError, match="nobody looks"):
         studio.submit("cap", seed=1, previews=1, on_preview=refuse).result(60)
+
+
+def test_a_generated_picture_is_marked_and_signed_as_the_settings_say(
+    tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    from imagegen_postprocess import inspect_file
+
+    photo = Image.fromarray(np.random.default_rng(0).integers(60, 200, (64, 64, 3), np.uint8))
+    photo = photo.resize((512, 512), Image.Resampling.BICUBIC)
+    said = {"xmp": encode(photo, "png", source_type="trainedAlgorithmicMedia"), "": encode(photo, "png")}
+    for source, watermark, sign in (("xmp", True, True), ("xmp", False, False), ("", True, True)):
+        settings = load_settings(
+            data_dir=tmp_path, model=str(tiny_checkpoint), watermark=watermark, content_credentials=sign
+        )
+        with Studio(settings) as studio:
+            artifact = studio.finish(open_picture(said[source]), Recipe(cutout="none", preset="shopee"))
+            file = artifact.encode()
+        found = inspect_file(file, "a.jpg", known_certificates(tmp_path, None))
+        assert found.watermark.found == artifact.provenance.watermark == (watermark and bool(source))
+        assert (found.credentials is not None and found.credentials.state == "trusted") == sign
+        assert sign is False or found.credentials is not None
+        assert found.credentials is None or found.credentials.source_types == (found.facts.source_type,)
+
+
+def test_a_signed_file_still_fits_into_its_bytes(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (1024, 1024, 3), np.uint8))
+    settings = load_settings(data_dir=tmp_path, model=str(tiny_checkpoint), content_credentials=True)
+    with Studio(settings) as studio:
+        file = studio.finish(noise, Recipe.from_dict({"preset": "shopee", "cutout": "none"})).encode()
+    assert len(file) <= 2 << 20
+    assert has_manifest(file, "jpeg")

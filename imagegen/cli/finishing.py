@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from imagegen.errors import InvalidRequest
-from imagegen_postprocess import FinishingError, Recipe, load_preset, open_recipe
+from imagegen_postprocess import FinishingError, Recipe, choose_recipe, open_recipe
 
 Background = Annotated[
     str | None,
@@ -44,18 +44,10 @@ def recipe(
 
     A preset goes before the recipe's canvas, an option before both. Raises InvalidRequest naming the option.
     """
-    width, height = size or (None, None)
-    options = {"background": background, "width": width, "height": height}
     try:
-        fields: dict[str, Any] = {} if named is None else open_recipe(named)
-        if preset is not None:
-            fields |= {**load_preset(preset).recipe_fields(), "preset": preset}
-        chosen = Recipe.from_dict(
-            fields | {name: value for name, value in options.items() if value is not None}
+        return choose_recipe(
+            None if named is None else open_recipe(named), preset=preset, background=background, size=size
         )
-        if chosen.preset is not None:
-            load_preset(chosen.preset).format_for(chosen.background)
     except FinishingError as error:
         field = "size" if error.field in ("width", "height") and size is not None else error.field
         raise InvalidRequest(error.message, field=field, hint=error.hint) from error
-    return chosen

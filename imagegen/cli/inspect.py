@@ -10,7 +10,7 @@ import typer
 from imagegen.cli.json_line import Json, print_json
 
 if TYPE_CHECKING:
-    from imagegen_postprocess import FileFacts
+    from imagegen_postprocess import Credentials, Inspection
 
 _ORIGINS = {
     "trainedAlgorithmicMedia": "made by a model",
@@ -25,23 +25,28 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="A picture file.")],
     json: Json = False,
 ) -> None:
-    """Show what a picture file is and how it says it was made."""
+    """Show what a picture file is, how it says it was made, and whether our watermark is in it."""
     from imagegen.cli.checking import read_bytes
     from imagegen.errors import InputFileInvalid
-    from imagegen_postprocess import FinishingError, read_facts
+    from imagegen.settings import load_settings
+    from imagegen.store.identity import known_certificates
+    from imagegen_postprocess import FinishingError, inspect_file
 
+    settings = load_settings()
     try:
-        facts = read_facts(read_bytes(file), file.name)
+        known = known_certificates(settings.data_dir, settings.certificate)
+        found = inspect_file(read_bytes(file), file.name, known)
     except FinishingError as error:
         raise InputFileInvalid(error.message, field=str(file), hint=error.hint) from error
     if json:
-        print_json({"source": str(file), **facts.to_dict()})
+        print_json({"source": str(file), **found.to_dict()})
         return
-    for name, value in _lines(facts):
+    for name, value in _lines(found):
         typer.echo(f"{name:<12} {value}")
 
 
-def _lines(facts: FileFacts) -> list[tuple[str, str]]:
+def _lines(found: Inspection) -> list[tuple[str, str]]:
+    facts, mark = found.facts, found.watermark
     quality = "" if facts.jpeg_quality is None else f", quality {facts.jpeg_quality}"
     frames = "" if facts.frames == 1 else f", {facts.frames} frames"
     origin = facts.source_type or "none: the file does not say how it was made"
@@ -53,7 +58,27 @@ def _lines(facts: FileFacts) -> list[tuple[str, str]]:
         ("pixels", f"{facts.width}x{facts.height}, {facts.mode}"),
         ("colours", facts.colour_space),
         ("source type", origin),
-        ("C2PA", "a manifest is there (not verified)" if facts.c2pa else "no manifest"),
+        ("C2PA", _credentials(found.credentials, there=facts.c2pa)),
+        (
+            "watermark",
+            f"imagegen's (score {mark.score:.1f}, at {mark.scale:.0%})"
+            if mark.found
+            else f"none found (score {mark.score:.1f})",
+        ),
         ("EXIF", "yes" if facts.exif else "no"),
         ("GPS", "yes: the file says where it was taken" if facts.gps else "no"),
     ]
+
+
+_STATES = {
+    "trusted": "intact, signed by a certificate known here",
+    "valid": "intact, signed by somebody unknown here",
+    "invalid": "NOT VALID",
+}
+
+
+def _credentials(found: Credentials | None, *, there: bool) -> str:
+    if found is None:
+        return "a manifest that cannot be read" if there else "no manifest"
+    said = "; ".join(filter(None, (found.signer, found.software, ", ".join(found.source_types))))
+    return ": ".join(filter(None, (_STATES[found.state], said, ", ".join(found.problems))))

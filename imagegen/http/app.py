@@ -20,7 +20,19 @@ from imagegen.http.durable import Durable
 from imagegen.http.envelope import Envelope
 from imagegen.http.limits import Limits
 from imagegen.http.loopback import LoopbackOnly
-from imagegen.http.routes import artifacts, check, health, images, jobs, models, presets, webhooks, webui
+from imagegen.http.routes import (
+    artifacts,
+    check,
+    finish,
+    health,
+    images,
+    inspect,
+    jobs,
+    models,
+    presets,
+    webhooks,
+    webui,
+)
 from imagegen.keys.allowance import Allowance
 from imagegen.settings import Settings
 from imagegen.studio import Studio
@@ -34,6 +46,8 @@ DESCRIPTION = "Product pictures made on this machine, in the words of OpenAI's I
 
 FILES = {
     check.PATH: check.MAX_PICTURE_BYTES,
+    finish.PATH: finish.MAX_PICTURE_BYTES,
+    inspect.PATH: inspect.MAX_PICTURE_BYTES,
     images.EDITS: images.MAX_EDIT_BYTES,
     webui.IMG2IMG: images.MAX_EDIT_BYTES,
 }
@@ -77,7 +91,7 @@ def create_app(studio: Studio, settings: Settings, lasting: Durable | None = Non
     app.state.leaving = False
     problems.install(app)
     openapi.install(app, keys_required=bool(ring))
-    for resource in (images, models, presets, check, artifacts, webui, health):
+    for resource in (images, models, presets, finish, check, inspect, artifacts, webui, health):
         app.include_router(resource.router(studio, settings))
     if lasting is not None:
         records = lasting.deliverer.records

@@ -1,9 +1,10 @@
-"""Finished pictures as PNG, JPEG or WebP bytes: an sRGB profile, the source type, no other metadata."""
+"""Finished pictures as PNG, JPEG or WebP bytes: an sRGB profile, the source type, the EXIF one hands in."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -17,11 +18,19 @@ FORMATS = ("png", "jpeg", "webp")
 _WEBP_MAX_SIDE = 16383  # 14-bit size fields of the VP8 frame header (RFC 6386, 9.1)
 
 
-def encode(picture: Image.Image, format: str, quality: int = 90, *, source_type: str | None = None) -> bytes:
+def encode(
+    picture: Image.Image,
+    format: str,
+    quality: int = 90,
+    *,
+    source_type: str | None = None,
+    exif: bytes | None = None,
+) -> bytes:
     """RGB or RGBA picture -> file bytes. Equal pictures give equal bytes.
 
     format: "png" (lossless), "jpeg" (4:4:4, no transparency) or "webp" (lossy). quality: 1..100, unused by
     PNG. source_type: a code of IPTC's digital source types, one word, written as XMP; None writes no XMP.
+    exif: an EXIF block to write, as `kept_exif` gives it.
     Raises FinishingError, field "format", "quality", "picture" or "source_type".
     """
     if format not in FORMATS:
@@ -61,8 +70,17 @@ def encode(picture: Image.Image, format: str, quality: int = 90, *, source_type:
         options["png"]["pnginfo"] = texts
     elif source_type is not None:
         options[format]["xmp"] = packet(source_type)
+    if exif is not None:
+        options[format]["exif"] = exif
     buffer = io.BytesIO()
-    bare.save(buffer, format, icc_profile=srgb_profile(), **options[format])
+    try:
+        bare.save(buffer, format, icc_profile=srgb_profile(), **options[format])
+    except OSError:
+        # Pillow gives libjpeg room for two bytes a pixel when it optimizes; noise takes more.
+        if format != "jpeg":
+            raise
+        buffer = io.BytesIO()
+        bare.save(buffer, format, icc_profile=srgb_profile(), **options[format] | {"optimize": False})
     return buffer.getvalue()
 
 
@@ -74,13 +92,16 @@ def encode_within(
     least_quality: int = 50,
     *,
     source_type: str | None = None,
+    exif: bytes | None = None,
+    seal: Callable[[bytes], bytes] = lambda data: data,
 ) -> bytes:
     """`encode` at the highest quality, `quality` or below, whose file has at most `max_bytes` bytes.
 
     max_bytes: None for no limit. least_quality: 1..quality; below it pictures look worse than smaller ones
-    would. Raises FinishingError, field "max_bytes", when no file fits, and what `encode` raises.
+    would. seal: what is done to the encoded file last, as signing it; its result is what is measured.
+    Raises FinishingError, field "max_bytes", when no file fits, and what `encode` raises.
     """
-    best = encode(picture, format, quality, source_type=source_type)
+    best = seal(encode(picture, format, quality, source_type=source_type, exif=exif))
     if max_bytes is None or len(best) <= max_bytes:
         return best
     fits: bytes | None = None
@@ -88,7 +109,7 @@ def encode_within(
     while low <= high:
         # Files grow with quality, but for a few bytes here and there: what is returned was itself measured.
         middle = (low + high + 1) // 2
-        data = encode(picture, format, middle, source_type=source_type)
+        data = seal(encode(picture, format, middle, source_type=source_type, exif=exif))
         if len(data) <= max_bytes:
             fits, low = data, middle + 1
         else:

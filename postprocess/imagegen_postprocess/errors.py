@@ -5,7 +5,8 @@
     ├── PresetInvalid                the file of a marketplace's preset breaks the schema
     ├── PictureInvalid               the picture cannot be read, or is too small or too large
     ├── ModelFileMissing             the file of the cut-out model asked for is not on this machine
-    └── DependencyMissing            an optional package (rembg, onnxruntime) is not installed
+    ├── DependencyMissing            an optional package (rembg, onnxruntime) is not installed
+    └── CertificateInvalid           the certificate or key that files are signed with cannot be used
 
 This package knows no exit codes and no HTTP statuses: whoever calls it maps these classes to its own error
 tree.
@@ -46,3 +47,7 @@ class ModelFileMissing(FinishingError):
 
 class DependencyMissing(FinishingError):
     """An optional package that this recipe needs cannot be imported."""
+
+
+class CertificateInvalid(FinishingError):
+    """A certificate or private key for Content Credentials cannot be read or used."""

@@ -31,6 +31,9 @@ STEPS = tuple(PARAMETERS)
 ON_CANVAS: tuple[str, ...] = ()
 """The steps that work on the placed picture, so come after "canvas"; all others come before."""
 
+METADATA = ("none", "credit", "camera")
+"""What of a photo's EXIF data its finished picture may carry; provenance/metadata.py says which fields."""
+
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _HEX_COLOUR = re.compile(r"#[0-9a-f]{6}")
 
@@ -50,6 +53,8 @@ class Recipe:
         side of the input picture.
     preset: the marketplace that the picture is for, which limits the file's format and bytes. `from_dict`
         also takes from it every field that is not given; here it fills in nothing.
+    metadata: what of a photo's EXIF data is kept: "none", "credit" (author, copyright, description) or
+        "camera" (also camera, lens, exposure, time). The place where it was taken never is.
     steps: the names of the steps in the order in which they run, each at most once; "canvas" is always one.
         A step that is left out does not run, whatever its strength.
 
@@ -65,6 +70,7 @@ class Recipe:
     height: int | None = None
     preset: str | None = None
     steps: tuple[str, ...] = STEPS
+    metadata: str = "none"
 
     def __post_init__(self) -> None:
         _require_cutout(self.cutout)
@@ -81,6 +87,10 @@ class Recipe:
         if self.preset is not None:
             _preset(self.preset)
         object.__setattr__(self, "steps", _require_steps(self.steps))
+        if self.metadata not in METADATA:
+            raise RecipeInvalid(
+                f"metadata is {self.metadata!r}", field="metadata", hint=f"Use {', '.join(METADATA)}"
+            )
 
     def parameters(self, step: str) -> dict[str, Any]:
         """What the recipe says to one step, by the names that a recipe's file uses."""

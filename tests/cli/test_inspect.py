@@ -31,6 +31,22 @@ def test_it_shows_what_the_file_says(imagegen: Imagegen, generated: Path) -> Non
 def test_one_line_for_programs(imagegen: Imagegen, generated: Path) -> None:
     facts = imagegen("inspect", generated, "--json").json()
     assert (facts["source_type"], facts["c2pa"], facts["gps"]) == ("trainedAlgorithmicMedia", False, False)
+    assert facts["credentials"] is None
+    assert facts["watermark"]["found"] is False
+
+
+def test_what_was_signed_on_this_machine_is_known_to_it(
+    imagegen: Imagegen, generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGEGEN_CONTENT_CREDENTIALS", "true")
+    monkeypatch.setenv("IMAGEGEN_DATA_DIR", str(tmp_path / "data"))
+    assert imagegen("finish", generated, "--out", tmp_path, "--size", "512x512").code == 0
+    told = imagegen("inspect", tmp_path / "made.png", "--json").json()
+    assert (told["credentials"]["state"], told["c2pa"]) == ("trusted", True)
+    assert "signed by a certificate known here" in imagegen("inspect", tmp_path / "made.png").out
+    monkeypatch.setenv("IMAGEGEN_DATA_DIR", str(tmp_path / "elsewhere"))
+    told = imagegen("inspect", tmp_path / "made.png", "--json").json()
+    assert told["credentials"]["state"] == "valid"
 
 
 def test_a_photo_keeps_no_place_and_a_generated_picture_keeps_its_mark(

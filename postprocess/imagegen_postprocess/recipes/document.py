@@ -21,7 +21,7 @@ from imagegen_postprocess.errors import RecipeInvalid
 from imagegen_postprocess.recipe import PARAMETERS, Recipe
 
 VERSION = 1
-_MEMBERS = ("recipe", "title", "preset", "steps")
+_MEMBERS = ("recipe", "title", "preset", "metadata", "steps")
 
 
 def read_document(text: str, name: str) -> dict[str, Any]:
@@ -49,6 +49,7 @@ def to_document(recipe: Recipe, title: str = "") -> dict[str, Any]:
         "recipe": VERSION,
         **({"title": title} if title else {}),
         **({"preset": recipe.preset} if recipe.preset is not None else {}),
+        "metadata": recipe.metadata,
         "steps": steps,
     }
 
@@ -77,8 +78,7 @@ def _fields(found: object, name: str) -> dict[str, Any]:
     if not isinstance(steps, list) or not steps:
         _refuse(name, "steps", "must be a list of steps")
     fields: dict[str, Any] = {"steps": []}
-    if found.get("preset") is not None:
-        fields["preset"] = found["preset"]
+    fields |= {key: found[key] for key in ("preset", "metadata") if found.get(key) is not None}
     for place, step in enumerate(steps):
         step_name, given = _step(step, name, f"steps[{place}]")
         fields["steps"].append(step_name)
