@@ -22,6 +22,7 @@
     ├── WebhookNotFound            19    404   no webhook, or no delivery of it, has that id
     ├── IdempotencyConflict        20    422   an Idempotency-Key was used for another request before
     ├── JobInFlight                21    409   the first request with this Idempotency-Key is being handed in
+    ├── StoreUnavailable           22    503   the artifact store does not answer
     └── Cancelled                 130    499   the owner stopped the work (Ctrl-C, a closed connection)
 
 An error says what is wrong (`message`), where (`field`: a request field, a column or a file) and what to do
@@ -158,6 +159,11 @@ class IdempotencyConflict(ImagegenError):
 class JobInFlight(ImagegenError):
     exit_code, http_status, code, type = 21, 409, "job_in_flight", "invalid_request_error"
     retry_after = 1.0
+
+
+class StoreUnavailable(ImagegenError):
+    exit_code, http_status, code = 22, 503, "store_unavailable"
+    transient = True
 
 
 class Cancelled(ImagegenError):

@@ -54,6 +54,15 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of the jobs database; none is SQLite in data_dir"
     )
+    artifacts_url: str | None = Field(
+        None, description="s3://bucket/prefix for pictures; none is the folder artifacts in data_dir"
+    )
+    artifacts_endpoint: str | None = Field(None, description="address of an S3-compatible store")
+    retention_days: float | None = Field(
+        None,
+        gt=0,
+        description="days after which jobs, prompts and stored pictures are deleted; none keeps them",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads of the model; none leaves it to torch"

@@ -25,6 +25,7 @@ EXIT_CODES = {
     19: "no webhook, or no delivery of it, has that id",
     20: "an Idempotency-Key was used for another request before",
     21: "the first request with this Idempotency-Key is being handed in",
+    22: "the artifact store does not answer",
     130: "stopped with Ctrl-C",
 }
 

@@ -38,13 +38,14 @@ from imagegen.jobs.job import Job, JobEvent, JobState, Page, Priority, to_record
 from imagegen.jobs.making import MAKE, Maker, Observe, Place
 from imagegen.jobs.queues import QUEUES, Admission
 from imagegen.jobs.records import Records
+from imagegen.jobs.retention import Retention
 from imagegen.jobs.running import Running
 from imagegen.jobs.tables import workflows
 from imagegen.jobs.upkeep import Upkeep
 from imagegen.jobs.workers import Workers
 from imagegen.request import ImageRequest
+from imagegen.store.artifacts import open_artifacts
 from imagegen.store.database import database_error, database_url, forget_deleted, open_database
-from imagegen.store.files import ArtifactFiles
 
 if TYPE_CHECKING:
     from imagegen.artifact import Format
@@ -98,7 +99,7 @@ class Jobs:
         self._on_end = on_end
         self._observe = observe
         self._running = Running()
-        self._store = ArtifactFiles(self.settings.data_dir)
+        self._store = open_artifacts(self.settings)
         self._handles: dict[str, WorkflowHandle[dict[str, Any]]] = {}
         self._maker: Maker | None = None
         self._upkeep: Upkeep | None = None
@@ -342,7 +343,16 @@ class Jobs:
                 )
             DBOS.register_queue(ENDED, worker_concurrency=16, polling_interval_sec=2 * POLL)
         if self._studio is not None:
-            self._upkeep = Upkeep(self._records, self._admission, self._running, workers, shared=self._shared)
+            days = settings.retention_days
+            retention = Retention(self._records, self._store, engine, days) if days and self._shared else None
+            self._upkeep = Upkeep(
+                self._records,
+                self._admission,
+                self._running,
+                workers,
+                shared=self._shared,
+                retention=retention,
+            )
             self._upkeep.start()
 
     def _end_of(self, id: str) -> None:
@@ -360,7 +370,7 @@ class Jobs:
         if job.state is not JobState.COMPLETED:
             return False
         return (
-            job.file.is_file() if job.file is not None else self._store.path(job.artifact or "") is not None
+            job.file.is_file() if job.file is not None else self._store.read(job.artifact or "") is not None
         )
 
     def _known(self, id: str) -> Job:

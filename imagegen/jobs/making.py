@@ -24,7 +24,7 @@ from imagegen.store.files import write_atomically
 if TYPE_CHECKING:
     from imagegen.artifact import Artifact, Format
     from imagegen.jobs.running import Running
-    from imagegen.store.files import ArtifactFiles
+    from imagegen.store.artifacts import ArtifactStore
     from imagegen.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Maker:
     def __init__(
         self,
         studio: Studio,
-        store: ArtifactFiles,
+        store: ArtifactStore,
         running: Running,
         *,
         crashes: Callable[[str], int],

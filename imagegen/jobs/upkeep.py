@@ -19,12 +19,14 @@ from imagegen.jobs.workers import BEAT, SILENCE
 if TYPE_CHECKING:
     from imagegen.jobs.queues import Admission
     from imagegen.jobs.records import Records
+    from imagegen.jobs.retention import Retention
     from imagegen.jobs.running import Running
     from imagegen.jobs.workers import Workers
 
 log = logging.getLogger(__name__)
 
 ROUND = BEAT / 2
+SWEEP = 600.0  # seconds between two looks for what is too old
 SLOW = 1.0  # seconds: who waits longer for a picture wants to see it come closer
 
 
@@ -32,13 +34,22 @@ class Upkeep:
     """One thread, from `start` to `close`."""
 
     def __init__(
-        self, records: Records, admission: Admission, running: Running, workers: Workers, *, shared: bool
+        self,
+        records: Records,
+        admission: Admission,
+        running: Running,
+        workers: Workers,
+        *,
+        shared: bool,
+        retention: Retention | None = None,
     ) -> None:
         self._records = records
         self._admission = admission
         self._running = running
         self._workers = workers
         self._shared = shared
+        self._retention = retention
+        self._swept = -SWEEP
         self._went_well = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="imagegen-upkeep", daemon=True)
@@ -71,6 +82,9 @@ class Upkeep:
                 self._running.cancel(id)
         for id, (step, steps) in self._running.untold(longer_than=SLOW).items():
             DBOS.update_workflow_attributes(id, {"step": step, "steps": steps}, merge=True)
+        if self._retention is not None and time.monotonic() - self._swept > SWEEP:
+            self._swept = time.monotonic()
+            self._retention.sweep()
 
     def _work(self) -> None:
         while True:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,25 +41,39 @@ def write_atomically(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def is_artifact_id(id: str) -> bool:
+    """True for the id of a stored picture: 32 hex digits and a format's suffix."""
+    return _ID.fullmatch(id) is not None
+
+
 class ArtifactFiles:
-    """Encoded pictures under `data_dir`/artifacts, named by id."""
+    """An ArtifactStore of files under `data_dir`/artifacts, named by id."""
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "artifacts"
 
     def put(self, artifact: Artifact, format: Format, *, quality: int = 90, id: str | None = None) -> str:
-        """Stores the picture and returns its id: "<artifact id>.<format>" unless one of that kind is
-        given."""
         name = f"{artifact.id}.{format}" if id is None else id
         write_atomically(self._folder / name, artifact.encode(format, quality=quality))
         return name
 
     def delete(self, id: str) -> None:
-        """Removes the picture; one that is not there is no error."""
         if (path := self.path(id)) is not None:
             path.unlink(missing_ok=True)
 
     def path(self, id: str) -> Path | None:
-        """The file of an id that `put` returned; None when there is none (or when `id` is no such id)."""
         path = self._folder / id
-        return path if _ID.fullmatch(id) and path.is_file() else None
+        return path if is_artifact_id(id) and path.is_file() else None
+
+    def read(self, id: str) -> bytes | None:
+        path = self.path(id)
+        try:
+            return None if path is None else path.read_bytes()
+        except FileNotFoundError:  # deleted in between
+            return None
+
+    def older_than(self, moment: float) -> Iterator[str]:
+        for path in self._folder.glob("*.*"):
+            with contextlib.suppress(FileNotFoundError):
+                if is_artifact_id(path.name) and path.stat().st_mtime < moment:
+                    yield path.name

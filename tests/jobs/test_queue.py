@@ -13,6 +13,7 @@ from dbos import DBOS
 from imagegen.errors import InvalidRequest, Overloaded
 from imagegen.jobs.job import Job, JobEvent, JobState, Priority
 from imagegen.jobs.jobs import Jobs
+from imagegen.jobs.retention import Retention
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings
 from imagegen.store.files import ArtifactFiles
@@ -207,3 +208,23 @@ def test_a_job_that_is_done_twice_leaves_one_picture(
         second = jobs.wait(jobs.submit(ask(), id="twice").id)
         assert second.artifact == first.artifact
         assert [file.read_bytes() for file in folder.iterdir()] == before
+
+
+def test_what_is_older_than_the_owner_allows_is_forgotten(
+    studio: Studio, settings: Settings, ask: Ask
+) -> None:
+    with Jobs(studio, settings, shared=True) as jobs:
+        made = jobs.wait(jobs.submit(ask("an old secret")).id)
+        failed = jobs.wait(jobs.submit(ImageRequest("bag", model="nobody")).id)
+        waiting = jobs.submit(ask(steps=100))
+        store = ArtifactFiles(settings.data_dir)
+        loose = store.put(studio.make(ask()), "png")  # as an answer by URL leaves it
+        kept = Retention(jobs._records, store, jobs._engine, days=1)
+        assert kept.sweep() == 0
+        none = Retention(jobs._records, store, jobs._engine, days=-1)
+        assert none.sweep() == 3
+        assert [jobs.get(job.id) for job in (made, failed)] == [None, None]
+        assert jobs.get(waiting.id) is not None
+        assert made.artifact is not None
+        assert store.read(made.artifact) is store.read(loose) is None
+        jobs.delete(waiting.id)

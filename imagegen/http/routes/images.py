@@ -25,7 +25,7 @@ from imagegen.http.streaming import EventStream, PictureStream
 from imagegen.http.to_wire import answer
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings
-from imagegen.store.files import ArtifactFiles
+from imagegen.store.artifacts import open_artifacts
 from imagegen.studio import Studio
 
 EDITS = "/v1/images/edits"
@@ -38,7 +38,7 @@ _EVENTS = {
 
 def router(studio: Studio, settings: Settings) -> APIRouter:
     routes = APIRouter(prefix="/v1/images", tags=["images"])
-    files = ArtifactFiles(settings.data_dir)
+    files = open_artifacts(settings)
 
     @routes.post(
         "/generations",

@@ -32,7 +32,7 @@ from imagegen.http.webui import wire
 from imagegen.http.webui.progress import Desk, Work
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings
-from imagegen.store.files import ArtifactFiles
+from imagegen.store.artifacts import open_artifacts
 from imagegen.studio import Studio
 
 IMG2IMG = "/sdapi/v1/img2img"
@@ -52,7 +52,7 @@ _NONE_HERE: dict[str, Any] = {
 
 def router(studio: Studio, settings: Settings) -> APIRouter:
     routes = APIRouter(prefix="/sdapi/v1", tags=["webui"])
-    files = ArtifactFiles(settings.data_dir)
+    files = open_artifacts(settings)
     desk = Desk()
     chosen: dict[str, Options] = {}  # by the caller's key: nobody changes somebody else's model
 
