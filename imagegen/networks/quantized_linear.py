@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from imagegen_kernels import matmul
+from imagegen_kernels import matmul, matmul_swiglu, swiglu
 from imagegen_kernels.formats import PackedWeight
 
 
@@ -26,3 +26,14 @@ class QuantizedLinear(nn.Module):
     def extra_repr(self) -> str:
         rows, columns = self.weight.shape
         return f"{columns} -> {rows}, {self.weight.format}, group {self.weight.group_size}"
+
+
+def project_gated(
+    linear: nn.Module, x: Tensor, ahead: int = 0, out: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """What a linear, packed or not, makes of x [B, S, K]: its first `ahead` outputs as they are, the rest,
+    gates and then as many values, as silu(gate) * value, written to `out` where that is given."""
+    if isinstance(linear, QuantizedLinear) and linear.bias is None:
+        return matmul_swiglu(x, linear.weight, ahead, out)
+    both: Tensor = linear(x)
+    return both[..., :ahead], swiglu(both[..., ahead:], out)

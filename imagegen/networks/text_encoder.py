@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from imagegen_kernels import attention, qk_rope, rms_norm, swiglu
+from imagegen.networks.quantized_linear import project_gated
+from imagegen_kernels import attention, qk_rope, rms_norm
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,8 @@ class FeedForward(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.down_proj(swiglu(self.gate_up_proj(x)))
+        _, gated = project_gated(self.gate_up_proj, x)
+        out: Tensor = self.down_proj(gated)
         return out
 
 

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from imagegen_kernels import attention, gated_residual, modulate, qk_rope, swiglu
+from imagegen.networks.quantized_linear import project_gated
+from imagegen_kernels import attention, gated_residual, modulate, qk_rope
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,21 +266,23 @@ class ParallelAttention(nn.Module):
         super().__init__()
         width, mlp_width = config.width, config.mlp_width
         self.heads, self.eps = config.num_attention_heads, config.eps
-        self.widths = [3 * width, 2 * mlp_width]
-        self.to_qkv_mlp_proj = nn.Linear(width, sum(self.widths), bias=False)
+        self.to_qkv_mlp_proj = nn.Linear(width, 3 * width + 2 * mlp_width, bias=False)
         self.norm_q, self.norm_k = HeadNorm(config.attention_head_dim), HeadNorm(config.attention_head_dim)
         self.width, self.in_width = width, width + mlp_width
         self.to_out = nn.Linear(self.in_width, width, bias=False)
 
     def forward(self, tokens: Tensor, rotary: Rotary, skip: int = 0) -> Tensor:
         heads, (q_weight, k_weight) = self.heads, (self.norm_q.weight, self.norm_k.weight)
-        qkv, mlp = self.to_qkv_mlp_proj(tokens).split(self.widths, dim=-1)
-        qk, v = qkv.unflatten(-1, (3 * heads, -1)).split([2 * heads, heads], dim=2)
+        # Attention and MLP write side by side what the last linear reads.
+        both = tokens.new_empty(*tokens.shape[:2], self.in_width)
+        gated = both[..., self.width :]
+        qkv, _ = project_gated(self.to_qkv_mlp_proj, tokens, 3 * self.width, gated)
+        qkv = qkv.view(*tokens.shape[:2], 3 * heads, self.width // heads)
+        qk, v = qkv[:, :, : 2 * heads], qkv[:, :, 2 * heads :]
         q, k = qk_rope(qk, heads, q_weight, k_weight, rotary.cos, rotary.sin, self.eps, interleaved=True)
         out = attention(q[:, skip:].transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2)
-        both = out.new_empty(*out.shape[:2], self.in_width)
+        both = both[:, skip:]
         both[..., : self.width].view(out.shape).copy_(out)
-        swiglu(mlp[:, skip:], out=both[..., self.width :])
         projected: Tensor = self.to_out(both)
         return projected
 
@@ -291,7 +294,8 @@ class FeedForward(nn.Module):
         self.linear_out = nn.Linear(config.mlp_width, config.width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.linear_out(swiglu(self.linear_in(x)))
+        _, gated = project_gated(self.linear_in, x)
+        out: Tensor = self.linear_out(gated)
         return out
 
 

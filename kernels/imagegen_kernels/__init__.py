@@ -16,19 +16,31 @@ if TYPE_CHECKING:
     from imagegen_kernels.attention import attention
     from imagegen_kernels.gated_residual import gated_residual
     from imagegen_kernels.matmul import matmul
+    from imagegen_kernels.matmul_swiglu import matmul_swiglu
     from imagegen_kernels.modulate import modulate
     from imagegen_kernels.qk_rope import qk_rope
     from imagegen_kernels.quantize import quantize
     from imagegen_kernels.rms_norm import rms_norm
     from imagegen_kernels.swiglu import swiglu
 
-OPS = ("matmul", "attention", "qk_rope", "modulate", "swiglu", "gated_residual", "quantize", "rms_norm")
+OPS = (
+    "matmul",
+    "matmul_swiglu",
+    "attention",
+    "qk_rope",
+    "modulate",
+    "swiglu",
+    "gated_residual",
+    "quantize",
+    "rms_norm",
+)
 
 __all__ = [
     "OPS",
     "attention",
     "gated_residual",
     "matmul",
+    "matmul_swiglu",
     "modulate",
     "qk_rope",
     "quantize",

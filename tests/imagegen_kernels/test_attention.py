@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from imagegen_kernels import attention
-from imagegen_kernels.attention import reference
+from imagegen_kernels.attention import cpu, reference
 
 
 def heads(
@@ -87,3 +87,20 @@ def test_what_does_not_fit_is_refused() -> None:
     for mask in (torch.ones(2, 3, dtype=torch.bool), torch.ones(2, 5)):
         with pytest.raises(ValueError, match=r"key_mask must be bool \[2, 5\]"):
             attention(q, k, v, mask)
+
+
+@pytest.mark.skipif(not cpu.multiplies_bfloat16(), reason="this CPU has no bfloat16 dot product")
+def test_long_bfloat16_attention_is_the_specification(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "QUERIES", 48)
+    qkv = torch.randn(2, 101, 9, 32).bfloat16()
+    q, k, v = (qkv[:, :, 3 * i : 3 * i + 3].transpose(1, 2) for i in range(3))
+    assert cpu.suits(q, k)
+    got = attention(q, k, v)
+    exact = reference.attention(q.double(), k.double(), v.double())
+    assert (got.double() - exact).norm() / exact.norm() < 8e-3
+    assert got.transpose(1, 2).is_contiguous()
+    for i in range(2):
+        one = slice(i, i + 1)
+        assert torch.equal(attention(q[one], k[one], v[one]), got[one])
+    assert not cpu.suits(q[:, :, :47], k)
+    assert not cpu.suits(q.float(), k.float())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imagegen_kernels.attention import sdpa
+from imagegen_kernels.attention import cpu, sdpa
 from imagegen_kernels.inference import inference
 
 
@@ -23,6 +23,8 @@ def attention(
     One sample's result does not depend on the batch. Raises ValueError for shapes or dtypes that do not fit.
     """
     _check(q, k, v, key_mask, causal)
+    if q.is_cpu and key_mask is None and not causal and cpu.suits(q, k):
+        return cpu.attention(q, k, v)
     return sdpa.attention(q, k, v, key_mask, causal)
 
 
@@ -50,6 +52,8 @@ def _check(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None, causal: boo
 
 def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `attention` runs on `device`."""
-    return "sdpa", "PyTorch's fused scaled_dot_product_attention" + (
-        "" if device == "cpu" else "; not measured on a GPU yet"
-    )
+    if device != "cpu":
+        return "sdpa", "PyTorch's fused scaled_dot_product_attention; not measured on a GPU yet"
+    if cpu.multiplies_bfloat16():
+        return "cpu", f"oneDNN's bfloat16 products from {cpu.QUERIES} tokens on, PyTorch's fused kernel below"
+    return "sdpa", "PyTorch's fused scaled_dot_product_attention; this CPU has no bfloat16 dot product"

@@ -23,7 +23,8 @@ def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tenso
     codes and one scale a row, whatever the format, so the product runs in int8; `reference.matmul` is the
     definition. A token's result is the same bits whatever tokens are beside it.
 
-    The first call with a weight folds it and keeps its int8 codes, N * K bytes, in `weight.prepared`.
+    The first call with a small weight folds it and keeps its int8 codes, N * K bytes, in `weight.prepared`; a
+    large one (`cpu.KEPT_CODES`) stays packed and is unpacked by each call.
     Raises ValueError for shapes, dtypes or devices that do not fit.
     """
     rows, columns = weight.shape
@@ -43,10 +44,7 @@ def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tenso
         )
     tokens = x.reshape(-1, columns)
     if x.is_cpu and cpu.is_exact():
-        prepared = weight.prepared.get("cpu")
-        if prepared is None:
-            prepared = weight.prepared["cpu"] = cpu.prepare(*reference.fold(weight))
-        out = cpu.linear(tokens, cast(cpu.Prepared, prepared))
+        out = cpu.linear(tokens, cpu.prepared(weight))
     else:
         if not x.is_cpu:
             _say_slow(x.device.type)
@@ -70,4 +68,4 @@ def implementation(device: str) -> tuple[str, str]:
         return "reference", "exact float32 blocks of int8 codes; no GPU kernel is written yet"
     if not cpu.is_exact():
         return "reference", "exact float32 blocks of int8 codes; this CPU has no 8-bit dot product (VNNI)"
-    return "int8", "oneDNN's int8 product (onednn.qlinear_pointwise), exact on this CPU"
+    return "int8", "oneDNN's int8 product, exact on this CPU; large weights stay packed"

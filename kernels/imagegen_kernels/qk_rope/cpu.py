@@ -15,6 +15,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+TOKENS = 256
+"""Tokens turned at a time: what a step leaves for the next one stays in the cache, and new memory is little
+enough to be used again (a large block is mapped page by page at every call)."""
+
 
 def qk_rope(
     qk: Tensor,
@@ -27,18 +31,27 @@ def qk_rope(
     interleaved: bool,
 ) -> tuple[Tensor, Tensor]:
     """As `reference.qk_rope`, to rounding."""
-    dtype, wide = qk.dtype, torch.promote_types(qk.dtype, torch.float32)
+    wide = torch.promote_types(qk.dtype, torch.float32)
     count, channels = qk.shape[2:]
     turn = torch.complex(cos.to(wide), sin.to(wide)).unsqueeze(1)
     weight = torch.cat([q_weight.expand(heads, channels), k_weight.expand(count - heads, channels)]).to(wide)
-    out = torch.empty(qk.shape, dtype=wide)
-    for sample, turned in zip(qk.to(wide).unbind(), out.unbind(), strict=True):
-        mean_square = sample.square().mean(dim=-1, keepdim=True)
-        torch.mul(sample, weight, out=turned).mul_(mean_square.add_(eps).rsqrt_())
-        if interleaved:
-            torch.view_as_complex(turned.view(-1, count, channels // 2, 2)).mul_(turn)
-        else:
-            pairs = torch.complex(*turned.chunk(2, dim=-1)).mul_(turn)
-            torch.cat([pairs.real, pairs.imag], dim=-1, out=turned)
-    out = out.to(dtype)
+    out = torch.empty_like(qk, memory_format=torch.contiguous_format)
+    for sample, turned in zip(qk.unbind(), out.unbind(), strict=True):
+        for start in range(0, len(sample), TOKENS):
+            part = slice(start, start + TOKENS)
+            _turn(sample[part].to(wide), turned[part], weight, eps, turn[part], interleaved)
     return out[:, :, :heads], out[:, :, heads:]
+
+
+def _turn(heads: Tensor, out: Tensor, weight: Tensor, eps: float, turn: Tensor, interleaved: bool) -> None:
+    """Heads [S, C, D], float32 or float64, turned by [S, 1, D/2] into `out`."""
+    mean_square = heads.square().mean(dim=-1, keepdim=True)
+    turned = torch.mul(heads, weight, out=out if out.dtype == heads.dtype else torch.empty_like(heads))
+    turned.mul_(mean_square.add_(eps).rsqrt_())
+    if interleaved:
+        torch.view_as_complex(turned.view(*turned.shape[:2], -1, 2)).mul_(turn)
+    else:
+        pairs = torch.complex(*turned.chunk(2, dim=-1)).mul_(turn)
+        torch.cat([pairs.real, pairs.imag], dim=-1, out=turned)
+    if turned is not out:
+        out.copy_(turned)

@@ -1,0 +1,56 @@
+"""Matrix product with a quantised weight whose rows are gates and values of a SwiGLU."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from imagegen_kernels.formats import PackedWeight
+from imagegen_kernels.inference import inference
+from imagegen_kernels.matmul import cpu, matmul
+from imagegen_kernels.matmul.unpacking import Unpacked
+from imagegen_kernels.swiglu import swiglu
+
+
+@inference
+def matmul_swiglu(
+    x: Tensor, weight: PackedWeight, ahead: int = 0, out: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """`matmul`, where the rows of the weight behind the first `ahead` are gates, then as many values.
+
+    x [B, S, K] -> the product with the first rows [B, S, ahead], and silu(gate) * value
+    [B, S, (N - ahead) / 2]. The latter is written to `out` where that is given, which may be a slice of
+    something wider. To rounding the same as `matmul` and `swiglu`, but a large weight's gates and values are
+    never written at full length. Raises ValueError for shapes that do not fit.
+    """
+    rows, columns = weight.shape
+    width = (rows - ahead) // 2
+    if x.ndim != 3 or x.shape[2] != columns or not 0 <= ahead < rows or (rows - ahead) % 2:
+        raise ValueError(
+            f"matmul_swiglu with a weight of shape {weight.shape} needs x [B, S, {columns}] and an even"
+            f" number of rows behind the first {ahead}, not x {list(x.shape)}"
+        )
+    prepared = cpu.prepared(weight) if x.is_cpu and weight.packed.is_cpu and cpu.is_exact() else None
+    if not isinstance(prepared, Unpacked) or not x.is_floating_point():
+        both = matmul(x, weight)
+        return both[..., :ahead], swiglu(both[..., ahead:], out)
+    if out is None:
+        out = x.new_empty(*x.shape[:2], width)
+    elif out.shape != (*x.shape[:2], width) or out.dtype != x.dtype:
+        raise ValueError(
+            f"matmul_swiglu needs out {x.dtype} {[*x.shape[:2], width]}, not {out.dtype} {list(out.shape)}"
+        )
+    plain = x.new_empty(*x.shape[:2], ahead)
+    # Sample by sample: what silu rounds depends on where a thread's share of the tokens ends.
+    for sample, first, gated in zip(x.unbind(), plain.unbind(), out.unbind(), strict=True):
+        cpu.linear_swiglu(sample, prepared, first, gated)
+    return plain, out
+
+
+def implementation(device: str) -> tuple[str, str]:
+    """(name, why) of what `matmul_swiglu` runs on `device`."""
+    if device == "cpu" and cpu.is_exact():
+        return (
+            "int8",
+            "gates and values become one while the cache holds them; small weights: matmul, then swiglu",
+        )
+    return "reference", "matmul, then swiglu"
