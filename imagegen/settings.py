@@ -45,6 +45,18 @@ class Settings(BaseSettings):
     )
     audit: bool = Field(True, description="write who asked for what into the audit log")
     audit_prompts: bool = Field(False, description="write prompts into it too")
+    metrics: Literal["guarded", "open", "off"] = Field(
+        "guarded",
+        description="who reads /metrics: a key with the scope admin, everybody who reaches it, nobody",
+    )
+    log_format: Literal["text", "json"] = Field("text", description="logs of a server or worker")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="info has a line for every request"
+    )
+    log_prompts: bool = Field(False, description="write prompts into those lines")
+    opentelemetry: bool = Field(
+        False, description="send traces and metrics where OTEL_EXPORTER_OTLP_ENDPOINT says; the extra `otel`"
+    )
     model: str = Field("starter", min_length=1, description="model used when a request names none")
     data_dir: Path = Field(default_factory=default_data_dir, description="artifacts and job records")
     models_dir: Path = Field(

@@ -6,7 +6,7 @@ The command line, the server and batches all make this one call.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from imagegen.engine.queue import OnPreview, OnStep
     from imagegen_postprocess import Finished, Recipe
 
+Observe = Callable[[str, float, Mapping[str, str]], None]
+"""Hears measurements: name, value, labels."""
+
 
 class Studio:
     """Makes pictures on this machine.
@@ -34,7 +37,9 @@ class Studio:
     device, a bounded queue stands before it. Use it as a context manager, or `close()` it.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, *, observe: Observe | None = None) -> None:
+        """`observe` hears measurements: name, value, labels."""
+        self._observe = observe or _ignore
         self.settings = settings if settings is not None else load_settings()
         self._identity = find_identity(
             self.settings.data_dir,
@@ -193,12 +198,23 @@ class Studio:
 
         def finish() -> None:
             try:
-                artifact.set_result(self._artifact(done.result()))
+                made = self._artifact(done.result())
             # Whatever went wrong, the one who waits must hear of it.
             except BaseException as error:  # noqa: BLE001
+                self._observe(
+                    "pictures", 1, {"model": "", "outcome": getattr(error, "code", "internal_error")}
+                )
                 artifact.set_exception(error)
+                return
+            self._measure(made)
+            artifact.set_result(made)
 
         self._finishers.submit(finish)
+
+    def _measure(self, made: Artifact) -> None:
+        self._observe("pictures", 1, {"model": made.provenance.model or "", "outcome": "completed"})
+        for stage, seconds in made.timings.items():
+            self._observe("stage_seconds", seconds, {"stage": stage})
 
     def _artifact(self, generation: Generation) -> Artifact:
         from PIL import Image
@@ -229,6 +245,10 @@ class Studio:
             warnings=(*generation.warnings, *_rules(recipe)),
             identity=self._identity,
         )
+
+
+def _ignore(name: str, value: float, labels: Mapping[str, str]) -> None:
+    pass
 
 
 def _rules(recipe: Recipe | None) -> tuple[str, ...]:

@@ -22,5 +22,7 @@ def serve(
     settings = load_settings(host=host, port=port)
 
     from imagegen.http.serve import serve as serve_http
+    from imagegen.logs import set_up_logging
 
+    set_up_logging(settings)
     serve_http(settings, on_listening=lambda url: typer.echo(f"imagegen serves {url}", err=True))

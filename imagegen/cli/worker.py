@@ -15,14 +15,18 @@ def worker() -> None:
     import threading
 
     from imagegen.jobs.worker import work
+    from imagegen.logs import set_up_logging
     from imagegen.settings import load_settings
+
+    settings = load_settings()
+    set_up_logging(settings)
 
     stop = threading.Event()
     found = {
         number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        work(load_settings(), stop, on_ready=lambda: typer.echo("imagegen worker takes jobs", err=True))
+        work(settings, stop, on_ready=lambda: typer.echo("imagegen worker takes jobs", err=True))
     finally:
         for number, handler in found.items():
             signal.signal(number, handler)

@@ -25,9 +25,10 @@ _LOOKS = ("GET", "HEAD", "OPTIONS")
 class AuditTrail:
     """The layer outside the one that asks for keys, so that it sees what that refuses."""
 
-    def __init__(self, app: ASGIApp, log: AuditLog) -> None:
+    def __init__(self, app: ASGIApp, log: AuditLog, *, prompts: bool = False) -> None:
         self._app = app
         self._log = log
+        self._prompts = prompts
         self._minute, self._refused, self._left_out = 0, 0, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,6 +61,8 @@ class AuditTrail:
     def _details(self, scope: Scope) -> dict[str, Any]:
         details: dict[str, Any] = {"request_id": scope["state"]["request_id"], **scope.get("path_params", {})}
         details.update(scope["state"].get("noted", {}))
+        if self._prompts and "prompt" in scope["state"]:
+            details["prompt"] = scope["state"]["prompt"]
         if self._left_out:
             details["refusals_left_out"], self._left_out = self._left_out, 0
         return details
@@ -72,9 +75,8 @@ def note(request: Request, **details: Any) -> None:
 
 
 def note_prompt(request: Request, prompt: str) -> None:
-    """Adds the prompt, if the owner of the machine has asked for that."""
-    if request.app.state.settings.audit_prompts:
-        note(request, prompt=prompt)
+    """Hands the prompt over to those logs whose settings ask for it."""
+    request.scope["state"]["prompt"] = prompt
 
 
 def _action(scope: Scope) -> str:

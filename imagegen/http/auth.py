@@ -9,7 +9,7 @@ import base64
 import binascii
 import hmac
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from starlette.concurrency import run_in_threadpool
@@ -95,17 +95,18 @@ def asks_for_keys(settings: Settings) -> bool:
 class RequireKey:
     """Answers 401 below the guarded paths unless the request carries a key, and 403 unless the key has the
     path's scope. Puts the caller's key into `scope["state"]`; an empty ring lets everybody through as the
-    machine's owner."""
+    machine's owner, and `opened` are paths that are open whatever there is."""
 
-    def __init__(self, app: ASGIApp, ring: KeyRing) -> None:
+    def __init__(self, app: ASGIApp, ring: KeyRing, opened: Collection[str] = ()) -> None:
         self._app = app
         self._ring = ring
+        self._opened = opened
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         scope["state"]["caller"] = LOCAL
-        if self._ring and guarded(scope["path"]):
+        if self._ring and guarded(scope["path"]) and scope["path"] not in self._opened:
             scope["state"]["caller"] = None
             try:
                 scope["state"]["caller"] = await self._caller(scope)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagegen.http.idempotency import IdempotencyKeys
+from imagegen.metrics import Metrics
 from imagegen.settings import Settings
 from imagegen.studio import Studio
 from imagegen.webhooks.telling import telling
@@ -25,16 +26,19 @@ class Durable:
 
 
 @contextmanager
-def durable(studio: Studio, settings: Settings) -> Iterator[Durable]:
-    """Opens the queues on the studio; one a process. Loads DBOS (0.4 s). Raises SettingsInvalid and
-    OutputNotWritable when the database cannot be used."""
+def durable(studio: Studio, settings: Settings, metrics: Metrics | None = None) -> Iterator[Durable]:
+    """Opens the queues on the studio; one a process. `metrics` hears of its jobs. Loads DBOS (0.4 s).
+
+    Raises SettingsInvalid and OutputNotWritable when the database cannot be used.
+    """
     from imagegen.jobs.jobs import Jobs
 
+    observe = (metrics or Metrics()).observe
     keys = IdempotencyKeys(settings)
     try:
         with (
             telling(settings) as deliverer,
-            Jobs(studio, settings, shared=True, on_end=deliverer.on_end) as jobs,
+            Jobs(studio, settings, shared=True, on_end=deliverer.on_end, observe=observe) as jobs,
         ):
             yield Durable(jobs, deliverer, keys)
     finally:

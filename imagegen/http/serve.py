@@ -19,6 +19,7 @@ from imagegen.http.app import create_app
 from imagegen.http.auth import asks_for_keys
 from imagegen.http.durable import durable
 from imagegen.http.loopback import check_exposure
+from imagegen.metrics import Metrics
 from imagegen.settings import Settings
 from imagegen.studio import Studio
 from imagegen.weights.catalog import find_model
@@ -38,13 +39,14 @@ def serve(settings: Settings, *, on_listening: Callable[[str], None] | None = No
     """
     check_exposure(settings, keys=asks_for_keys(settings))
     find_model(settings.model, settings.models_dir)
+    metrics = Metrics()
     with (
         listen(settings.host, settings.port) as bound,
-        Studio(settings) as studio,
-        durable(studio, settings) as lasting,
+        Studio(settings, observe=metrics.observe) as studio,
+        durable(studio, settings, metrics) as lasting,
     ):
         threading.Thread(target=_warm_up, args=[studio], name="imagegen-warm-up", daemon=True).start()
-        app = create_app(studio, settings, lasting)
+        app = create_app(studio, settings, lasting, metrics)
         server = Server(app, on_listening=on_listening, notice=settings.drain_notice)
         with _signals_end_politely():
             server.run(sockets=[bound])

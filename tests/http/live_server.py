@@ -10,10 +10,13 @@ from imagegen import Settings, Studio
 from imagegen.http.app import create_app
 from imagegen.http.durable import Durable
 from imagegen.http.serve import Server, listen
+from imagegen.metrics import Metrics
 
 
 @contextmanager
-def serving(studio: Studio, settings: Settings, lasting: Durable | None = None) -> Iterator[str]:
+def serving(
+    studio: Studio, settings: Settings, lasting: Durable | None = None, metrics: Metrics | None = None
+) -> Iterator[str]:
     """Serves `studio` in a thread, with jobs where `lasting` is given; yields the URL."""
     urls: list[str] = []
     listening = threading.Event()
@@ -23,7 +26,7 @@ def serving(studio: Studio, settings: Settings, lasting: Durable | None = None) 
         listening.set()
 
     with listen("127.0.0.1", 0) as bound:
-        server = Server(create_app(studio, settings, lasting), on_listening=heard)
+        server = Server(create_app(studio, settings, lasting, metrics), on_listening=heard)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         try:
