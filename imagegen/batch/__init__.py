@@ -1,6 +1,7 @@
-"""A catalogue at once: a CSV of products in; pictures, a manifest and a gallery page out.
+"""A catalogue at once: a shop's export in; pictures, a manifest, a gallery page and the shop's own CSV out.
 
-`csv_text` finds the encoding, `product_table` the delimiter and the columns (through `dialects`), `product`
-turns a row into a request, `run` takes the rows through the jobs, `manifest` and `gallery` tell what became
-of them.
+`csv_text` finds the encoding, `csv_records` and `xml_feed` the records, `catalogue` the kind of file (through
+`dialects`) and which rows are one product; `plan` says which pictures will be made, from which words
+(`template`, `clean`); `making` takes each through the jobs, `run` all of them, and `manifest`, `gallery` and
+`shop_csv` tell what became of them.
 """

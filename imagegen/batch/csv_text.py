@@ -25,16 +25,41 @@ _OTHER_FILES = {
 }
 
 
-def open_text(path: Path) -> TextIO:
-    """The file opened for csv.reader (line ends untouched), in the encoding that fits all of it.
+def open_text(path: Path, encoding: str | None = None) -> TextIO:
+    """The file opened for csv.reader (line ends untouched), in `encoding` or else the one that fits all of
+    it.
+
+    Raises InputFileInvalid as `encoding_of` does.
+    """
+    try:
+        return path.open(encoding=encoding or encoding_of(path), newline="")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def encoding_of(path: Path) -> str:
+    """The encoding that fits all of the file.
 
     Tried in order: UTF-16 by its byte order mark, UTF-8 with or without one, Windows-1252. Raises
     InputFileInvalid when there is no such file or it holds something else than text.
     """
     try:
-        return path.open(encoding=_encoding(path), newline="")
+        return _encoding(path)
     except OSError as error:
-        raise InputFileInvalid(f"cannot be read: {error.strerror}", field=str(path)) from error
+        raise _unreadable(path, error) from error
+
+
+def head_of(path: Path) -> bytes:
+    """The first bytes, by which kinds of files are told apart. Raises InputFileInvalid."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4096)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputFileInvalid:
+    return InputFileInvalid(f"cannot be read: {error.strerror}", field=str(path))
 
 
 def _encoding(path: Path) -> str:

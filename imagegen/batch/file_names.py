@@ -35,14 +35,14 @@ class FileNames:
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
-    def take(self, id: str, suffix: str) -> str:
-        """The name for this id; `suffix` with its dot."""
+    def take(self, id: str, suffix: str, folder: str = "") -> str:
+        """The name for this id; `suffix` with its dot. Names in different folders may be the same."""
         stem = safe_stem(id)
         name, number = stem + suffix, 1
-        while _folded(name) in self._taken:
+        while _folded(folder + name) in self._taken:
             number += 1
             name = f"{stem}-{number}{suffix}"
-        self._taken.add(_folded(name))
+        self._taken.add(_folded(folder + name))
         return name
 
 

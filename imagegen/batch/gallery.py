@@ -59,22 +59,27 @@ class Gallery:
 
 def _card(outcome: Outcome) -> str:
     name, description = escape(outcome.id or f"row {outcome.row}"), escape(outcome.description)
-    if outcome.file is None:
+    if not outcome.files:
         shown = f'<p class="error">{escape(outcome.error or outcome.status)}</p>'
-        facts = outcome.status
+        facts = [f"row {outcome.row}", outcome.status]
     else:
-        link = quote(outcome.file)
+        link = quote(outcome.files[0].name)
         shown = f'<a href="{link}"><img src="{link}" alt="{description}" loading="lazy"></a>'
-        facts = " · ".join(
-            ([] if outcome.seconds is None else [f"{outcome.seconds:.2f} s"]) + [f"seed {outcome.seed}"]
-        )
+        facts = [outcome.color] if outcome.color else []
+        facts += [] if outcome.seconds is None else [f"{outcome.seconds:.2f} s"]
+        facts += [f"seed {outcome.seed}"]
     said = f'<p dir="auto">{description or "<i>no description</i>"}</p>'
     if outcome.prompt != outcome.description:
         said += f'<p class="prompt" dir="auto">{escape(outcome.prompt)}</p>'
-    return (
-        f'<figure><div class="picture">{shown}</div>'
-        f'<figcaption>{said}<p class="facts"><b>{name}</b>{facts}</p></figcaption></figure>\n'
-    )
+    if outcome.warnings:
+        said += f'<p class="warning">{escape("; ".join(outcome.warnings))}</p>'
+    if len(outcome.files) > 1:
+        links = (
+            f'<a href="{quote(file.name)}">{escape(file.preset or file.name)}</a>' for file in outcome.files
+        )
+        said += f'<p class="presets">{" ".join(links)}</p>'
+    said += f'<p class="facts"><b>{name}</b>{escape(" · ".join(facts))}</p>'
+    return f'<figure><div class="picture">{shown}</div><figcaption>{said}</figcaption></figure>\n'
 
 
 _HEAD = """<!doctype html>
@@ -100,10 +105,10 @@ it with the real product.</footer>
 
 _STYLE = """
 :root { --ground: #f4f3f0; --card: #fff; --ink: #1d1c1a; --quiet: #6b6862; --line: #e3e0da;
-  --error: #a4262c; }
+  --error: #a4262c; --warning: #8a5a00; }
 @media (prefers-color-scheme: dark) {
   :root { --ground: #161615; --card: #222120; --ink: #efede8; --quiet: #a09c94; --line: #35332f;
-    --error: #ff9a94; }
+    --error: #ff9a94; --warning: #e6b860; }
 }
 * { box-sizing: border-box; margin: 0; }
 body { background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
@@ -123,6 +128,11 @@ figure { display: flex; flex-direction: column; overflow: hidden; background: va
 figcaption { padding: 0.9rem 1.1rem 1rem; display: flex; flex-direction: column; gap: 0.35rem; flex: 1;
   overflow-wrap: anywhere; }
 .prompt { color: var(--quiet); font-style: italic; font-size: 0.9rem; }
+.warning { color: var(--warning); font-size: 0.8rem; }
+.presets { font-size: 0.8rem; display: flex; flex-wrap: wrap; gap: 0.3rem; }
+.presets a { color: inherit; border: 1px solid var(--line); border-radius: 99px; padding: 0.05rem 0.6rem;
+  text-decoration: none; }
+.presets a:hover { border-color: var(--quiet); }
 .facts { color: var(--quiet); font-size: 0.8rem; margin-top: auto; font-variant-numeric: tabular-nums; }
 .facts b { color: var(--ink); display: block; font-weight: 600; }
 footer { font-size: 0.85rem; padding-top: 2rem; padding-bottom: 3rem; }

@@ -1,204 +1,152 @@
-"""The batch: rows go through the jobs a few at a time, and what becomes of each is written down at once.
+"""The batch: pictures go through the jobs a few at a time, and what becomes of each is written down at once.
 
 A faulty row is a line in the manifest, never the end of the batch. A fault of the machine (no such model, a
-broken checkpoint, a full disk) ends it, because every row would meet it. Started again with the same CSV and
-folder, a batch makes only the pictures that are not there yet.
+broken checkpoint, a full disk) ends it, because every row would meet it. Started again with the same
+catalogue and folder, a batch makes only the pictures that are not there yet.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from imagegen import __version__
-from imagegen.batch.file_names import FileNames
 from imagegen.batch.folder import output_folder
 from imagegen.batch.gallery import Gallery
+from imagegen.batch.making import MACHINE_FAULTS, SOURCES, PictureMaker, Underway
 from imagegen.batch.manifest import Manifest
-from imagegen.batch.outcome import COMPLETED, FAILED, Outcome
-from imagegen.batch.product import Product
-from imagegen.batch.product_table import read_products
-from imagegen.errors import (
-    Cancelled,
-    CheckpointInvalid,
-    ImagegenError,
-    InputFileInvalid,
-    InvalidRequest,
-    MissingDependency,
-    ModelNotFound,
-    OutputNotWritable,
-)
-from imagegen.jobs.job import Job, JobState, Priority, to_record
-from imagegen.weights.catalog import ModelCard, find_model
-from imagegen_postprocess import Recipe, load_preset
+from imagegen.batch.outcome import COMPLETED, Outcome
+from imagegen.batch.plan import BatchOptions, Plan
+from imagegen.batch.shop_csv import write_shop_csv
+from imagegen.errors import InputFileInvalid, InvalidRequest, Overloaded
+from imagegen.weights.catalog import find_model
 
 if TYPE_CHECKING:
-    from imagegen.jobs.jobs import Jobs
-    from imagegen.request import ImageRequest
     from imagegen.studio import Studio
 
-MANIFEST, GALLERY = "manifest.csv", "gallery.html"
-MACHINE_FAULTS = (ModelNotFound, CheckpointInvalid, OutputNotWritable, MissingDependency)
+__all__ = ["MACHINE_FAULTS", "BatchReport", "run_batch"]
+
+MANIFEST, JSONL, GALLERY, SHOP = "manifest.csv", "manifest.jsonl", "gallery.html", "shop.csv"
+MOST_WAIT = 5.0  # seconds until a full queue is tried again: others' jobs may end sooner than was thought
 
 
 @dataclass(slots=True)
 class BatchReport:
-    """How many rows came to what, in how many seconds of wall time, and where that is written."""
+    """How many pictures came to what, in how many seconds of wall time, and where that is written.
+
+    `shop` is None when the catalogue has no column for pictures; `warned` counts pictures of texts that were
+    damaged.
+    """
 
     manifest: Path
     gallery: Path
+    shop: Path | None
     total: int
     completed: int = 0
     failed: int = 0
+    warned: int = 0
     seconds: float = 0.0
+
+    def count(self, outcome: Outcome) -> None:
+        if outcome.status == COMPLETED:
+            self.completed += 1
+        else:
+            self.failed += 1
+        self.warned += bool(outcome.warnings)
 
 
 def run_batch(
     csv: Path,
     out: Path,
     studio: Studio,
+    options: BatchOptions | None = None,
     *,
-    limit: int | None = None,
-    recipe: Recipe | None = None,
     stop: Event | None = None,
     on_start: Callable[[int], None] = lambda total: None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> BatchReport:
-    """Makes a picture for each row of `csv` into `out`, with manifest.csv and gallery.html beside them.
+    """Makes the pictures of a catalogue into `out`, with manifest.csv, manifest.jsonl, gallery.html and,
+    where the shop's file has a column for pictures, shop.csv beside them.
 
-    `limit` takes only the first rows; `recipe` finishes the pictures, and names their files where it has a
-    preset. Once another thread sets `stop` no further row is started, the running
-    ones are cancelled and Cancelled is raised; closing the studio then spares the wait for them. `on_start`
-    hears how many rows there are, `on_outcome` what became of each, in the order of the file.
+    Once another thread sets `stop` no further picture is started, the running ones are cancelled and
+    Cancelled is raised; closing the studio then spares the wait for them. `on_start` hears how many pictures
+    there are, `on_outcome` what became of each, in the order of the file.
 
-    Raises InputFileInvalid, InvalidRequest (limit), SettingsInvalid (jobs database), Cancelled and
-    MACHINE_FAULTS; failed rows are in the report.
+    Raises InputFileInvalid, InvalidRequest (options), SettingsInvalid (jobs database), Cancelled and
+    MACHINE_FAULTS; failed pictures are in the report.
     """
+    settings = studio.settings
+    options = options if options is not None else BatchOptions()
     started = time.monotonic()
-    if limit is not None and limit < 1:
-        raise InvalidRequest("must be at least 1", field="limit")
-    if csv.resolve() in ((out / name).resolve() for name in (MANIFEST, GALLERY)):
+    own = (MANIFEST, JSONL, GALLERY, SHOP)
+    if csv.resolve() in ((out / name).resolve() for name in own):
         raise InvalidRequest("would be overwritten by the batch's own file", field=str(csv))
-    table = read_products(csv)
-    total = min(table.count(), limit or 2**63)
+    plan = Plan(csv, options, settings.model)
+    total = plan.count()
     if total == 0:
         raise InputFileInvalid("there are no products below the header", field=str(csv))
-    card = find_model(studio.settings.model, studio.settings.models_dir)
+    card = find_model(settings.model, settings.models_dir)
 
     from imagegen.jobs.jobs import Jobs  # DBOS: only now that there is work for it
 
-    report = BatchReport(out / MANIFEST, out / GALLERY, total)
-    with (
-        output_folder(out),
-        Jobs(studio) as jobs,
-        Manifest(report.manifest) as manifest,
-        Gallery(csv.name) as gallery,
-    ):
+    stop = stop or Event()
+    with output_folder(out), Jobs(studio) as jobs:
         on_start(total)
-        rows = _Rows(jobs, studio, card, out, recipe if recipe is not None else Recipe(), stop or Event())
-        try:
-            for outcome in rows.run(islice(table.products(), limit)):
-                manifest.add(outcome)
-                gallery.add(outcome)
-                if outcome.status == COMPLETED:
-                    report.completed += 1
-                else:
-                    report.failed += 1
-                on_outcome(outcome)
-        finally:
-            gallery.write(report.gallery)
+        maker = PictureMaker(jobs, studio, card, out, stop)
+        ahead = min(2 * settings.max_batch, settings.queue_size)
+        report = carry_out(plan, maker, out, total, ahead, stop, on_outcome, title=csv.name)
     report.seconds = time.monotonic() - started
     return report
 
 
-@dataclass(frozen=True, slots=True)
-class _Underway:
-    """A row on its way: `job` is None when there is nothing to wait for."""
-
-    outcome: Outcome
-    job: str | None = None
-
-
-class _Rows:
-    """Takes products through the jobs, two engine batches ahead of the one that is waited for."""
-
-    def __init__(
-        self, jobs: Jobs, studio: Studio, card: ModelCard, out: Path, recipe: Recipe, stop: Event
-    ) -> None:
-        self._stop = stop
-        self._recipe = recipe
-        self._preset = None if recipe.preset is None else load_preset(recipe.preset)
-        self._jobs = jobs
-        self._model = studio.settings.model
-        self._card = card
-        self._out = out
-        self._ahead = min(2 * studio.settings.max_batch, studio.settings.queue_size)
-        self._names = FileNames()
-        self._row_of: dict[str, int] = {}  # with the names all that is kept of a row: about 200 bytes
-
-    def run(self, products: Iterator[Product]) -> Iterator[Outcome]:
-        underway: deque[_Underway] = deque()
-        for product in products:
-            underway.append(self._start(product))
-            if len(underway) == self._ahead:
-                yield self._finish(underway.popleft())
-        while underway:
-            yield self._finish(underway.popleft())
-
-    def _start(self, product: Product) -> _Underway:
-        self._check_stop()
-        outcome = Outcome(product.row, product.id, product.description, product.text, None, FAILED)
+def carry_out(
+    plan: Plan,
+    maker: PictureMaker,
+    out: Path,
+    total: int,
+    ahead: int,
+    stop: Event,
+    on_outcome: Callable[[Outcome], None],
+    *,
+    title: str,
+) -> BatchReport:
+    """The pictures of a plan, `ahead` of them at a time, and all that is written of them into `out`."""
+    report = BatchReport(out / MANIFEST, out / GALLERY, out / SHOP, total)
+    with Manifest(out / MANIFEST, out / JSONL) as manifest, Gallery(title) as gallery:
         try:
-            request = product.request(self._model, self._recipe)
-            if (row := self._row_of.setdefault(product.id, product.row)) != product.row:
-                raise InvalidRequest(f"{product.id!r} is already row {row}", field="id")
-        except InvalidRequest as error:
-            return _Underway(replace(outcome, error=str(error)))
-        stem, suffix = product.id, ".png"
-        if self._preset is not None:
-            stem, suffix = self._preset.file_name(
-                product.id, self._preset.format_for(self._recipe.background)
-            )
-        file = self._names.take(stem, suffix)
-        job = self._job_id(request, file)
-        self._jobs.submit(request, id=job, destination=self._out / file, priority=Priority.BATCH, again=True)
-        return _Underway(replace(outcome, seed=request.seed, file=file), job)
-
-    def _finish(self, row: _Underway) -> Outcome:
-        if row.job is None:
-            return row.outcome
-        self._check_stop()
-        job = self._jobs.wait(row.job)
-        if job.state is not JobState.COMPLETED:
-            self._check_stop()  # then it was not the row that failed
-            fault = _error(job)
-            if isinstance(fault, MACHINE_FAULTS):
-                raise fault
-            return replace(row.outcome, file=None, error=str(fault))
-        return replace(row.outcome, status=COMPLETED, seconds=job.seconds)
-
-    def _check_stop(self) -> None:
-        if self._stop.is_set():
-            raise Cancelled("stopped", hint="the same batch goes on where this one stopped")
-
-    def _job_id(self, request: ImageRequest, file: str) -> str:
-        """The same for the same picture in the same place, so that a finished one is known again."""
-        place = str(self._out.resolve() / file)
-        parts = json.dumps([place, to_record(request), self._card.revision, __version__], sort_keys=True)
-        return "batch-" + hashlib.sha256(parts.encode()).hexdigest()[:32]
+            for outcome in _outcomes(plan, maker, ahead, stop):
+                manifest.add(outcome)
+                gallery.add(outcome)
+                report.count(outcome)
+                on_outcome(outcome)
+        finally:
+            gallery.write(out / GALLERY)
+    filled = write_shop_csv(
+        plan.catalogue, out / JSONL, out / SHOP, preset=plan.shop_preset, prefix=plan.options.image_url
+    )
+    report.shop = None if filled is None else out / SHOP
+    for folder in sorted((out / SOURCES).glob("**/"), reverse=True):
+        folder.rmdir()  # emptied by the pictures' finishing
+    return report
 
 
-def _error(job: Job) -> ImagegenError:
-    """What the record of a job that was not completed says, as the error it was."""
-    said = job.error or {"code": Cancelled.code, "message": "the job was cancelled"}
-    kinds = {kind.code: kind for kind in (*MACHINE_FAULTS, InvalidRequest, Cancelled)}
-    kind = kinds.get(said["code"] or "", ImagegenError)
-    return kind(said["message"] or "", field=said.get("param"), hint=said.get("hint"))
+def _outcomes(plan: Plan, maker: PictureMaker, ahead: int, stop: Event) -> Iterator[Outcome]:
+    underway: deque[Underway] = deque()
+    for picture in plan.pictures():
+        while True:
+            try:
+                underway.append(maker.start(picture))
+                break
+            except Overloaded as error:
+                if underway:
+                    yield maker.finish(underway.popleft())
+                else:
+                    stop.wait(min(error.retry_after, MOST_WAIT))
+        if len(underway) >= ahead:
+            yield maker.finish(underway.popleft())
+    while underway:
+        yield maker.finish(underway.popleft())

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from imagegen.errors import OutputNotWritable
 
@@ -23,11 +23,21 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Missing parent folders are made. Raises OutputNotWritable naming the path; nothing is left behind then.
     """
+    with writing_atomically(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing_atomically(path: Path) -> Iterator[BinaryIO]:
+    """`write_atomically` for what is too long for memory: a file to write into, in place as the block ends.
+
+    After an exception in the block `path` is as it was.
+    """
     temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(4)}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

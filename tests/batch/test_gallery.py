@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagegen.batch.gallery import Gallery
-from imagegen.batch.outcome import COMPLETED, FAILED, Outcome
+from imagegen.batch.outcome import COMPLETED, FAILED, MadeFile, Outcome
 
 
 class Page(HTMLParser):
@@ -34,6 +35,14 @@ class Page(HTMLParser):
         return [attributes for tag, attributes in self.tags if tag == name]
 
 
+def outcome(
+    id: str, description: str, prompt: str, *, file: str | None = None, error: str | None = None, **more: Any
+) -> Outcome:
+    if file is None:
+        return Outcome(2, 3, id, "", description, prompt, FAILED, error=error)
+    return Outcome(1, 2, id, "", description, prompt, COMPLETED, seed=5, files=(MadeFile(file),), **more)
+
+
 def page(path: Path, *outcomes: Outcome, title: str = "products.csv") -> Page:
     with Gallery(title) as gallery:
         for outcome in outcomes:
@@ -52,12 +61,14 @@ def test_whatever_a_row_says_stays_text(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "gallery.html"
     plain = page(
-        path, Outcome(1, "a", "b", "c", 1, COMPLETED, "d.png", 1.0), Outcome(2, "", "", "x", None, FAILED)
+        path,
+        outcome("a", "b", "c", file="d.png", warnings=("w",), seconds=1.0),
+        outcome("", "", "x"),
     )
     made = page(
         path,
-        Outcome(1, id, description, prompt + "!", 1, COMPLETED, "<d>&#%é.png", 1.0),
-        Outcome(2, id, description, prompt + "!", None, FAILED, error=error),
+        outcome(id, description, prompt + "!", file="<d>&#%é.png", warnings=(error,), color=title),
+        outcome(id, description, prompt + "!", error=error),
         title=title,
     )
     tags = [tag for tag, _ in made.tags if tag != "i"]
@@ -72,8 +83,8 @@ def test_whatever_a_row_says_stays_text(
 def test_pictures_are_beside_the_page_and_nothing_comes_from_elsewhere(tmp_path: Path) -> None:
     made = page(
         tmp_path / "gallery.html",
-        Outcome(1, "bag", "Red bag", "Red bag", 5, COMPLETED, "bag.png", 0.5),
-        Outcome(2, "belt", "Belt", "black belt", None, FAILED, error="size: is too big"),
+        outcome("bag", "Red bag", "Red bag", file="bag.png", seconds=0.5),
+        outcome("belt", "Belt", "black belt", error="size: is too big"),
     )
     assert [image["src"] for image in made.all("img")] == ["bag.png"]
     assert not made.all("script")
@@ -86,3 +97,17 @@ def test_pictures_are_beside_the_page_and_nothing_comes_from_elsewhere(tmp_path:
     assert "size: is too big" in made.text
     assert "black belt" in made.text
     assert "1 picture, 1 failed" in made.text
+
+
+def test_a_picture_with_several_presets_links_each_of_its_files(tmp_path: Path) -> None:
+    files = (MadeFile("amazon/bag.MAIN.jpg", "amazon"), MadeFile("etsy/bag.jpg", "etsy"))
+    made = page(
+        tmp_path / "g.html", Outcome(1, 2, "bag", "", "Bag", "bag", COMPLETED, color="Red", files=files)
+    )
+    assert [image["src"] for image in made.all("img")] == ["amazon/bag.MAIN.jpg"]
+    assert [link["href"] for link in made.all("a")] == [
+        "amazon/bag.MAIN.jpg",
+        "amazon/bag.MAIN.jpg",
+        "etsy/bag.jpg",
+    ]
+    assert "Red" in made.text

@@ -13,6 +13,7 @@ from PIL import Image
 
 from imagegen.batch.folder import output_folder
 from imagegen.batch.outcome import Outcome
+from imagegen.batch.plan import BatchOptions
 from imagegen.batch.run import run_batch
 from imagegen.errors import (
     CheckpointInvalid,
@@ -74,7 +75,7 @@ def test_each_row_gets_its_picture_or_its_error(studio: Studio, catalogue: Path,
     assert rows[4]["seed"] == "7"
     with Image.open(out / "cap.png") as picture:
         assert picture.size == (96, 64)
-    pictures = {path.name for path in out.iterdir()} - {"manifest.csv", "gallery.html"}
+    pictures = {path.name for path in out.iterdir()} - {"manifest.csv", "manifest.jsonl", "gallery.html"}
     assert pictures == {row["file"] for row in rows if row["file"]}
     page = (out / "gallery.html").read_text(encoding="utf-8")
     assert all(f'src="{name}"' in page for name in pictures)
@@ -99,7 +100,7 @@ def test_started_again_it_makes_only_what_is_missing(studio: Studio, catalogue: 
 
 def test_the_same_catalogue_gives_the_same_pictures(studio: Studio, catalogue: Path, tmp_path: Path) -> None:
     for out in ("a", "b"):
-        run_batch(catalogue, tmp_path / out, studio, limit=1)
+        run_batch(catalogue, tmp_path / out, studio, BatchOptions(limit=1))
     assert (tmp_path / "a" / "bag.png").read_bytes() == (tmp_path / "b" / "bag.png").read_bytes()
     assert len(manifest(tmp_path / "a")) == 1
 
@@ -107,7 +108,7 @@ def test_the_same_catalogue_gives_the_same_pictures(studio: Studio, catalogue: P
 @pytest.mark.parametrize("limit", [0, -3])
 def test_a_limit_below_one_is_refused(studio: Studio, catalogue: Path, tmp_path: Path, limit: int) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        run_batch(catalogue, tmp_path / "out", studio, limit=limit)
+        run_batch(catalogue, tmp_path / "out", studio, BatchOptions(limit=limit))
     assert refused.value.field == "limit"
     assert not (tmp_path / "out").exists()
 
@@ -134,7 +135,11 @@ def test_a_fault_of_the_machine_ends_the_batch(
         pytest.raises(CheckpointInvalid),
     ):
         run_batch(catalogue, tmp_path / "out", studio)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"manifest.csv", "gallery.html"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "manifest.csv",
+        "manifest.jsonl",
+        "gallery.html",
+    }
     assert manifest(tmp_path / "out") == []
 
 

@@ -52,7 +52,7 @@ def test_failed_rows_are_exit_code_11(imagegen: Imagegen, tmp_path: Path) -> Non
     assert Path(report["gallery"]).is_file()
     spoken = imagegen("batch", tmp_path / "p.csv", "--out", tmp_path / "out")
     assert spoken.code == 11
-    assert "1 of 2 rows failed" in spoken.err
+    assert "1 of 2 pictures failed" in spoken.err
     assert "description: is empty" in spoken.out
 
 
@@ -97,3 +97,77 @@ def test_a_preset_decides_format_and_name_and_a_row_its_size(imagegen: Imagegen,
         with Image.open(file) as picture:
             sizes[file.name] = (picture.format, picture.size)
     assert sizes == {"sof-2.jpg": ("JPEG", (201, 201)), "cup.jpg": ("JPEG", (100, 100))}
+
+
+@pytest.mark.parametrize(
+    "options", [["--variants", "0"], ["--template", "{nothing}"], ["--columns", "id"], ["--preset", "nobody"]]
+)
+def test_options_are_checked_before_anything_runs(
+    imagegen: Imagegen, tmp_path: Path, options: list[str]
+) -> None:
+    ended = imagegen("batch", SAMPLES / "products.csv", "--out", tmp_path / "out", *options, "--json")
+    assert ended.code == 2
+    assert ended.json()["error"]["field"] == options[0].removeprefix("--")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_is_needed_and_resume_wants_one_with_a_batch(imagegen: Imagegen, tmp_path: Path) -> None:
+    ended = imagegen("batch", SAMPLES / "products.csv", "--json")
+    assert (ended.code, ended.json()["error"]["field"]) == (2, "out")
+    ended = imagegen("batch", SAMPLES / "products.csv", "--out", tmp_path, "--resume")
+    assert ended.code == 2
+    assert "no batch to go on with" in ended.err
+
+
+def test_a_preview_shows_prompts_and_makes_nothing(imagegen: Imagegen, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(
+        "Handle;Title;Body (HTML)\nbag;Bolsa de m?o;<p>Couro</p>\nhat;Chapéu;\n", encoding="utf-8"
+    )
+    ended = imagegen("batch", tmp_path / "p.csv", "--preview", "1", "--json")
+    seen = ended.json()
+    assert ended.code == 0
+    assert (seen["dialect"], seen["total"], seen["warned"], seen["failed"]) == ("shopify-legacy", 2, 1, 0)
+    (first,) = seen["pictures"]
+    assert (first["id"], first["prompt"]) == ("bag", "Bolsa de m?o, Couro")
+    assert "m?o" in first["warnings"][0]
+    spoken = imagegen("batch", tmp_path / "p.csv", "--preview", "5", "--template", "{title} branco")
+    assert "Chapéu branco" in spoken.out
+    assert "shopify-legacy, 2 pictures" in spoken.out
+    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
+
+
+def test_several_presets_from_one_generation_and_a_csv_for_the_shop(
+    imagegen: Imagegen, tmp_path: Path
+) -> None:
+    (tmp_path / "p.csv").write_text(
+        "Handle,Title,Option1 Name,Option1 Value,Image Src\nbag,Bag,Color,Red,\nbag,,,Blue,\n"
+    )
+    out = tmp_path / "out"
+    options = [
+        "--each-color",
+        "--preset",
+        "shopify",
+        "--preset",
+        "ebay",
+        "--image-url",
+        "https://cdn.example/",
+    ]
+    ended = imagegen("batch", tmp_path / "p.csv", "--out", out, *options, "--json")
+    assert (ended.code, ended.json()["completed"]) == (0, 2)
+    with (out / "manifest.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["preset"], line["color"]) for line in lines] == [
+        ("shopify", "Red"),
+        ("ebay", "Red"),
+        ("shopify", "Blue"),
+        ("ebay", "Blue"),
+    ]
+    assert all((out / line["file"]).is_file() for line in lines)
+    with (out / "shop.csv").open(newline="") as file:
+        images = [row["Image Src"] for row in csv.DictReader(file)]
+    assert images == ["https://cdn.example/bag-Red.jpg", "https://cdn.example/bag-Blue.jpg"]
+    assert not (out / ".generated").exists()
+    written = {path: path.stat().st_mtime_ns for path in out.glob("*/*.jpg")}
+    again = imagegen("batch", tmp_path / "p.csv", "--out", out, *options, "--resume", "--json")
+    assert again.json()["completed"] == 2
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*/*.jpg")} == written

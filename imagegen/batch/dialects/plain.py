@@ -1,20 +1,18 @@
-"""The plain dialect: a row a product; `id` and `description`, and if wanted `prompt`, `seed` and `size`."""
+"""The plain dialect: a row a product; `id` and `description`, and if wanted `prompt`, `seed`, `size` and
+more."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from imagegen.batch.dialects.dialect import Dialect
 
-REQUIRED = ("id", "description")
-OPTIONAL = ("prompt", "seed", "size")
+FIELDS = ("id", "sku", "title", "description", "brand", "type", "color", "material", "pattern", "tags")
+OWN = ("prompt", "seed", "size")
+"""What no shop's file has: columns by which a row speaks to us."""
 
-
-def recognise(header: Sequence[str]) -> dict[str, int] | None:
-    """The position of each column that the dialect knows; None when one it needs is missing or there twice.
-
-    Upper and lower case, blanks around names and other columns do not matter.
-    """
-    names = [name.strip().casefold() for name in header]
-    known = [name for name in names if name in REQUIRED + OPTIONAL]
-    if len(set(known)) < len(known) or not set(REQUIRED) <= set(known):
-        return None
-    return {name: names.index(name) for name in known}
+PLAIN = Dialect(
+    name="plain",
+    columns={**{name: (name,) for name in FIELDS + OWN}, "color": ("color", "colour")},
+    required=("id", "description"),
+    key=("id",),
+    template="{description}",
+)
