@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imagegen.cli.finishing import Background, RecipeName, Size, recipe
+from imagegen.cli.finishing import Background, BrandColour, RecipeName, Shadow, Size, recipe
 from imagegen.cli.json_line import Json, print_json
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def finish(
     recipe_name: RecipeName = None,
     background: Background = None,
     size: Size = None,
+    brand_colour: BrandColour = None,
+    shadow: Shadow = None,
     json: Json = False,
 ) -> None:
     """Finish photos: cut out, balance colours, centre on a clean canvas. PNG, or what the preset asks for.
@@ -54,8 +56,10 @@ def finish(
     from imagegen.studio import Studio
 
     canvas = parse_size(size) if size is not None else None
+    if brand_colour is not None and not brand_colour.startswith("#"):
+        brand_colour = _colour_of(Path(brand_colour))
     presets: list[str | None] = [*dict.fromkeys(preset or [])] or [None]
-    recipes = [recipe(background, canvas, each, recipe_name) for each in presets]
+    recipes = [recipe(background, canvas, each, recipe_name, brand_colour, shadow) for each in presets]
     folders = [out / (each.preset or "") if len(recipes) > 1 else out for each in recipes]
     for folder in folders:
         require_writable(folder / "picture.png")
@@ -128,6 +132,16 @@ def _name(stem: str, recipe: Recipe) -> tuple[str, str]:
         return stem, ".png"
     preset = load_preset(recipe.preset)
     return preset.file_name(stem, preset.format_for(recipe.background))
+
+
+def _colour_of(file: Path) -> str:
+    """The main colour of the product in a photo."""
+    from imagegen_postprocess.background.cut_out import cut_out
+    from imagegen_postprocess.colour.brand_colour import dominant_colour
+    from imagegen_postprocess.intake import take_in
+
+    subject, _ = take_in(_open(file))
+    return dominant_colour(cut_out(subject, "plain")[0])
 
 
 def _open(file: Path) -> Image:

@@ -24,6 +24,16 @@ Preset = Annotated[
     typer.Option(metavar="NAME", help="Finish for a marketplace: a name from `imagegen presets`."),
 ]
 
+BrandColour = Annotated[
+    str | None,
+    typer.Option(
+        metavar="#RRGGBB|FILE",
+        help="What the product's main colour is to become: a colour, or that of the product in a photo.",
+    ),
+]
+Shadow = Annotated[
+    str | None, typer.Option(help='"contact" (under the product), "drop" (behind it) or "none".')
+]
 RecipeName = Annotated[
     str | None,
     typer.Option(
@@ -39,6 +49,8 @@ def recipe(
     size: tuple[int, int] | None = None,
     preset: str | None = None,
     named: str | None = None,
+    brand_colour: str | None = None,
+    shadow: str | None = None,
 ) -> Recipe:
     """The recipe of that name or file, or the default one, for this preset, with this background and canvas.
 
@@ -46,7 +58,12 @@ def recipe(
     """
     try:
         return choose_recipe(
-            None if named is None else open_recipe(named), preset=preset, background=background, size=size
+            None if named is None else open_recipe(named),
+            preset=preset,
+            background=background,
+            size=size,
+            brand_colour=brand_colour,
+            shadow=shadow,
         )
     except FinishingError as error:
         field = "size" if error.field in ("width", "height") and size is not None else error.field

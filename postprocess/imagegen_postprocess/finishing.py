@@ -10,7 +10,11 @@ from PIL import Image
 
 from imagegen_postprocess.background.cut_out import cut_out
 from imagegen_postprocess.canvas.place import place
+from imagegen_postprocess.canvas.sharpen import sharpen
+from imagegen_postprocess.colour.brand_colour import match_brand_colour
+from imagegen_postprocess.colour.colour_card import calibrate
 from imagegen_postprocess.colour.exposure import expose
+from imagegen_postprocess.colour.uneven_light import even_light
 from imagegen_postprocess.colour.white_balance import balance_white
 from imagegen_postprocess.intake import take_in
 from imagegen_postprocess.recipe import Recipe
@@ -60,8 +64,9 @@ def _finish(
         journal = Journal()
         taken[()] = journal.run("intake", take_in, picture), journal
     stage: Stage = ()
-    canvas = recipe.steps.index("canvas")
-    for name in recipe.steps[:canvas]:
+    steps = recipe.active_steps
+    canvas = steps.index("canvas")
+    for name in steps[:canvas]:
         subject, journal = taken[stage]
         stage = (*stage, (name, tuple(recipe.parameters(name).values())))
         if stage not in taken:
@@ -70,14 +75,19 @@ def _finish(
     subject, journal = taken[stage]
     journal = journal.copy()
     result = journal.run("canvas", place, subject, recipe)
-    for name in recipe.steps[canvas + 1 :]:
+    for name in steps[canvas + 1 :]:
         result = journal.run(name, _AFTER[name], result, recipe)
     return Finished(result, journal.report())
 
 
 _BEFORE: dict[str, Callable[[Subject, Recipe, Path | None], tuple[Subject, StepNote]]] = {
+    "colour_card": lambda subject, recipe, _: calibrate(subject, recipe.colour_card),
     "cutout": lambda subject, recipe, models_dir: cut_out(subject, recipe.cutout, models_dir),
+    "uneven_light": lambda subject, recipe, _: even_light(subject, recipe.uneven_light),
     "white_balance": lambda subject, recipe, _: balance_white(subject, recipe.white_balance),
     "exposure": lambda subject, recipe, _: expose(subject, recipe.exposure),
+    "brand_colour": lambda subject, recipe, _: match_brand_colour(subject, recipe.brand_colour or ""),
 }
-_AFTER: dict[str, Callable[[Image.Image, Recipe], tuple[Image.Image, StepNote]]] = {}
+_AFTER: dict[str, Callable[[Image.Image, Recipe], tuple[Image.Image, StepNote]]] = {
+    "sharpen": lambda picture, recipe: sharpen(picture, recipe.sharpen),
+}

@@ -21,14 +21,27 @@ MIN_SIDE = 16
 MAX_SIDE = 8192
 
 PARAMETERS: dict[str, dict[str, str]] = {
+    "colour_card": {"strength": "colour_card"},
     "cutout": {"method": "cutout"},
+    "uneven_light": {"strength": "uneven_light"},
     "white_balance": {"strength": "white_balance"},
     "exposure": {"strength": "exposure"},
-    "canvas": {"background": "background", "fill": "fill", "width": "width", "height": "height"},
+    "brand_colour": {"target": "brand_colour"},
+    "canvas": {
+        "background": "background",
+        "fill": "fill",
+        "width": "width",
+        "height": "height",
+        "shadow": "shadow",
+    },
+    "sharpen": {"strength": "sharpen"},
 }
 """Step -> its parameters as a recipe's file calls them -> the recipe's fields. In the usual order."""
 STEPS = tuple(PARAMETERS)
-ON_CANVAS: tuple[str, ...] = ()
+OPTIONAL = ("colour_card", "uneven_light", "brand_colour", "sharpen")
+"""The steps that are not heard of unless their parameter asks for them."""
+SHADOWS = ("none", "contact", "drop")
+ON_CANVAS = ("sharpen",)
 """The steps that work on the placed picture, so come after "canvas"; all others come before."""
 
 METADATA = ("none", "credit", "camera")
@@ -45,6 +58,11 @@ class Recipe:
     cutout: "plain" (segment a product on a plain background, no model), "none", or the name of a rembg model
         ("u2netp", "isnet-general-use", "birefnet-general", ...).
     background: "white" (exactly #ffffff), "transparent", or "#rrggbb".
+    colour_card: 0 (do not look for one) to 1 (correct all colours by the ColorChecker in the picture).
+    uneven_light: 0 to 1 (remove the whole change of light across the backdrop).
+    brand_colour: "#rrggbb" that the product's dominant colour is to become, or None.
+    shadow: "none", "contact" (a dark pool under the product) or "drop" (its outline, thrown on the wall).
+    sharpen: 0 to 1, on the finished pixels, noise left out.
     white_balance: 0 (leave colours alone) to 1 (remove the whole measured cast).
     exposure: 0 (leave brightness alone) to 1 (apply the whole measured gain).
     fill: 0.1 to 1.0. The product's bounding box fits fill * frame in both axes and touches it in one. In a
@@ -70,12 +88,18 @@ class Recipe:
     height: int | None = None
     preset: str | None = None
     steps: tuple[str, ...] = STEPS
+    colour_card: float = 0.0
+    uneven_light: float = 0.0
+    brand_colour: str | None = None
+    shadow: str = "none"
+    sharpen: float = 0.0
     metadata: str = "none"
 
     def __post_init__(self) -> None:
         _require_cutout(self.cutout)
         object.__setattr__(self, "background", _require_background(self.background))
-        for name, low in (("white_balance", 0.0), ("exposure", 0.0), ("fill", 0.1)):
+        shares = ("colour_card", "uneven_light", "white_balance", "exposure", "sharpen")
+        for name, low in (*((share, 0.0) for share in shares), ("fill", 0.1)):
             object.__setattr__(self, name, _require_share(name, getattr(self, name), low))
         for name in ("width", "height"):
             _require_side(name, getattr(self, name))
@@ -87,10 +111,22 @@ class Recipe:
         if self.preset is not None:
             _preset(self.preset)
         object.__setattr__(self, "steps", _require_steps(self.steps))
+        object.__setattr__(self, "brand_colour", _require_colour("brand_colour", self.brand_colour))
+        if self.shadow not in SHADOWS:
+            raise RecipeInvalid(
+                f"shadow is {self.shadow!r}", field="shadow", hint=f"Use {', '.join(SHADOWS)}"
+            )
         if self.metadata not in METADATA:
             raise RecipeInvalid(
                 f"metadata is {self.metadata!r}", field="metadata", hint=f"Use {', '.join(METADATA)}"
             )
+
+    @property
+    def active_steps(self) -> tuple[str, ...]:
+        """The steps without those optional ones that nothing asks for."""
+        return tuple(
+            name for name in self.steps if name not in OPTIONAL or any(self.parameters(name).values())
+        )
 
     def parameters(self, step: str) -> dict[str, Any]:
         """What the recipe says to one step, by the names that a recipe's file uses."""
@@ -148,6 +184,14 @@ def _require_background(value: object) -> str:
             f"background is {value!r}", field="background", hint='Use "white", "transparent" or "#rrggbb"'
         )
     return lowered
+
+
+def _require_colour(field: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _HEX_COLOUR.fullmatch(value.lower()):
+        raise RecipeInvalid(f"{field} is {value!r}", field=field, hint='Use "#rrggbb"')
+    return value.lower()
 
 
 def _require_share(field: str, value: object, low: float) -> float:

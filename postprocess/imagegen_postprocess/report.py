@@ -26,6 +26,13 @@ class StepNote:
     detail: Detail = field(default_factory=dict)
     note: str = ""
 
+    def number(self, name: str) -> float:
+        """One measured number of `detail`; KeyError or TypeError when there is none of that name."""
+        value = self.detail[name]
+        if not isinstance(value, (int, float)):
+            raise TypeError(f"{name} is {value!r}")
+        return float(value)
+
 
 @dataclass(frozen=True)
 class StepReport:

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from imagegen_postprocess.canvas.layout import Box, lay_out
+from imagegen_postprocess.canvas.shadow import cast_shadow
 from imagegen_postprocess.colour.linear import to_light, to_pixels
 from imagegen_postprocess.errors import PictureInvalid
 from imagegen_postprocess.recipe import Recipe
@@ -33,7 +34,13 @@ def place(subject: Subject, recipe: Recipe) -> tuple[Image.Image, StepNote]:
         box, fill = product_box(subject.alpha), recipe.fill
     layout = lay_out(box, (subject.width, subject.height), frame, fill)
     light, alpha = _resample(subject, layout.source, layout.size)
-    picture = _composite(light, alpha, layout.offset, frame, recipe.background_rgb)
+    shade = None
+    if recipe.shadow != "none" and subject.alpha is not None:
+        on_frame = np.zeros((frame[1], frame[0]), np.float32)
+        rows, columns = _window(alpha, layout.offset)
+        on_frame[rows, columns] = alpha
+        shade = cast_shadow(on_frame, recipe.shadow)
+    picture = _composite(light, alpha, layout.offset, frame, recipe.background_rgb, shade)
     detail: Detail = {
         "width": frame[0],
         "height": frame[1],
@@ -41,6 +48,8 @@ def place(subject: Subject, recipe: Recipe) -> tuple[Image.Image, StepNote]:
         "fill": round(max(layout.target.width / frame[0], layout.target.height / frame[1]), 4),
         "scale": round(layout.scale, 4),
     }
+    if shade is not None:
+        detail["shadow"] = recipe.shadow
     notes = []
     if subject.alpha is None:
         notes.append("no cut-out: the whole picture is fitted into the frame, fill is not applied")
@@ -88,20 +97,33 @@ def _resample(
     return premultiplied, alpha
 
 
+def _window(alpha: Plane, offset: tuple[int, int]) -> tuple[slice, slice]:
+    """Where on the frame a plane lies whose upper left corner is at `offset` (x, y)."""
+    return (
+        slice(offset[1], offset[1] + alpha.shape[0]),
+        slice(offset[0], offset[0] + alpha.shape[1]),
+    )
+
+
 def _composite(
     light: Plane,
     alpha: Plane,
     offset: tuple[int, int],
     frame: tuple[int, int],
     background: tuple[int, int, int] | None,
+    shade: Plane | None,
 ) -> Image.Image:
-    """Premultiplied light over the background, as 8-bit sRGB; straight alpha when the background is None."""
-    window = (
-        slice(offset[1], offset[1] + alpha.shape[0]),
-        slice(offset[0], offset[0] + alpha.shape[1]),
-    )
+    """Premultiplied light over the background, as 8-bit sRGB; straight alpha when the background is None.
+
+    shade: share of its light, [H, W] of the frame, that the background loses to a shadow.
+    """
+    window = _window(alpha, offset)
     if background is None:
         canvas = np.zeros((frame[1], frame[0], 4), np.uint8)
+        if shade is not None:  # black that covers what a shadow takes; under the product it adds to its alpha
+            canvas[..., 3] = np.rint(shade * 255)
+            covered = shade[window]
+            alpha = alpha + (1 - alpha) * covered
         straight = light / np.clip(alpha, _FAINTEST_ALPHA, 1)[..., None]
         canvas[window] = np.concatenate(
             [to_pixels(straight), np.rint(alpha * 255).astype(np.uint8)[..., None]], axis=-1
@@ -109,6 +131,10 @@ def _composite(
         return Image.fromarray(canvas, "RGBA")
     behind = np.array(background, np.uint8)
     canvas = np.broadcast_to(behind, (frame[1], frame[0], 3)).copy()
+    if shade is not None:
+        canvas = to_pixels((1 - shade)[..., None] * to_light(behind))
+        canvas[shade < 0.002] = behind
+        behind = canvas[window]
     over = to_pixels(light + (1 - alpha)[..., None] * to_light(behind))
     canvas[window] = np.where(alpha[..., None] > 0, over, behind)
     return Image.fromarray(canvas, "RGB")

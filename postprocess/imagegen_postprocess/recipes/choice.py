@@ -15,6 +15,8 @@ def choose_recipe(
     preset: str | None = None,
     background: str | None = None,
     size: tuple[int, int] | None = None,
+    brand_colour: str | None = None,
+    shadow: str | None = None,
 ) -> Recipe:
     """The recipe of these fields, or the default one, for this preset, on this background and canvas.
 
@@ -28,6 +30,8 @@ def choose_recipe(
         chosen["background"] = background
     if size is not None:
         chosen["width"], chosen["height"] = size
+    wishes = {"brand_colour": brand_colour, "shadow": shadow}
+    chosen |= {name: value for name, value in wishes.items() if value is not None}
     recipe = Recipe.from_dict(chosen)
     if recipe.preset is not None:
         load_preset(recipe.preset).format_for(recipe.background)

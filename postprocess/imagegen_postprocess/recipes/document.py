@@ -21,6 +21,12 @@ from imagegen_postprocess.errors import RecipeInvalid
 from imagegen_postprocess.recipe import PARAMETERS, Recipe
 
 VERSION = 1
+_NAMED: dict[str, dict[str, Any]] = {
+    "colour_card": {"strength": 1.0},
+    "uneven_light": {"strength": 1.0},
+    "sharpen": {"strength": 0.5},
+}
+"""What a step that is off by default does when a file names it and says no more."""
 _MEMBERS = ("recipe", "title", "preset", "metadata", "steps")
 
 
@@ -82,7 +88,7 @@ def _fields(found: object, name: str) -> dict[str, Any]:
     for place, step in enumerate(steps):
         step_name, given = _step(step, name, f"steps[{place}]")
         fields["steps"].append(step_name)
-        for parameter, value in given.items():
+        for parameter, value in {**_NAMED.get(step_name, {}), **given}.items():
             known = PARAMETERS.get(step_name, {})
             if step_name in PARAMETERS and parameter not in known:
                 _refuse(

@@ -1,0 +1,242 @@
+"""Colour: casts that are put onto real photos and taken off again, and brand colours that are asked for.
+
+    PYTHONPATH=.:postprocess .venv/bin/python -m benchmarks.bench_colour
+
+Needs ../shared/data. Product photos on plain backgrounds get a lamp, an exposure error, a change of light
+across the frame, or all of them. The truth is what finishing makes of the photo without them, since a photo
+may have a cast of its own. CIEDE2000 is the mean over the product's pixels, the angular error that between
+the lamp and what was taken for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.machine import describe_machine, write_results
+from benchmarks.real_photos import photos, products
+from imagegen_postprocess.background.cut_out import cut_out
+from imagegen_postprocess.colour.brand_colour import dominant_colour, match_brand_colour
+from imagegen_postprocess.colour.difference import ciede2000
+from imagegen_postprocess.colour.exposure import expose
+from imagegen_postprocess.colour.linear import to_lab, to_light, to_pixels
+from imagegen_postprocess.colour.uneven_light import even_light
+from imagegen_postprocess.colour.white_balance import balance_white
+from imagegen_postprocess.intake import take_in
+from imagegen_postprocess.subject import Plane, Subject
+
+Method = Callable[[Subject], Subject]
+
+# Gains of linear sRGB, green 1, from a lamp that a camera has half corrected to the shade's blue.
+LAMPS = {
+    "tungsten, half corrected": (1.25, 1.0, 0.66),
+    "warm": (1.12, 1.0, 0.84),
+    "cool": (0.90, 1.0, 1.12),
+    "shade": (0.82, 1.0, 1.22),
+}
+STOPS = (-1.5, -0.75, 0.3)
+SLOPES = {"from the left": (0.65, 0.65, 0.65), "two lamps": (0.8, 0.9, 1.1)}
+ASKED = ("#c8102e", "#1d4ed8", "#0f766e", "#f59e0b", "#7c3aed", "#ec4899", "#8a5a2b", "#4b5563")
+
+
+def under(subject: Subject, gains: tuple[float, float, float], right: tuple[float, float, float]) -> Plane:
+    """Linear light of the photo under a lamp that changes to `right` across the frame."""
+    ramp = np.linspace(0, 1, subject.width, dtype=np.float32)[None, :, None]
+    lamp = np.array(gains, np.float32) * np.array(right, np.float32) ** ramp
+    return np.asarray(to_light(subject.pixels) * lamp, np.float32)
+
+
+def finishing(subject: Subject) -> Subject:
+    return expose(balance_white(even_light(subject, 1.0)[0], 1.0)[0], 1.0)[0]
+
+
+def statistics_of(norm: int) -> Method:
+    """Gray-world (norm 1) or shades-of-gray over the whole picture, always believed."""
+
+    def method(subject: Subject) -> Subject:
+        light = to_light(subject.pixels).reshape(-1, 3).astype(np.float64)
+        cast = (light**norm).mean(axis=0) ** (1 / norm)
+        gains = float(cast @ (0.2126, 0.7152, 0.0722)) / np.maximum(cast, 1e-6)
+        return Subject(
+            to_pixels((light * gains).astype(np.float32)).reshape(subject.pixels.shape), subject.alpha
+        )
+
+    return method
+
+
+METHODS: dict[str, Method] = {
+    "imagegen": finishing,
+    "imagegen, white balance only": lambda subject: balance_white(subject, 1.0)[0],
+    "gray-world": statistics_of(1),
+    "shades-of-gray": statistics_of(6),
+    "nothing": lambda subject: subject,
+}
+
+
+def difference(one: Subject, other: Subject) -> float:
+    mask = one.alpha > 0.9 if one.alpha is not None else np.ones(one.pixels.shape[:2], bool)
+    first, second = one.pixels[mask][None], other.pixels[mask][None]
+    step = max(1, first.shape[1] // 4000)
+    return float(ciede2000(to_lab(first[:, ::step]), to_lab(second[:, ::step])).mean())
+
+
+def angle(before: Subject, after: Subject, lamp: tuple[float, float, float]) -> float:
+    """Degrees between the lamp and the gains that were applied (whatever lightness they have)."""
+    first, second = to_light(before.pixels).reshape(-1, 3), to_light(after.pixels).reshape(-1, 3)
+    usable = (first.max(axis=1) < 0.9) & (first.min(axis=1) > 0.02) & (second.max(axis=1) < 0.95)
+    if usable.sum() < 50:
+        return float("nan")
+    taken = np.median(first[usable] / np.maximum(second[usable], 1e-4), axis=0).astype(np.float64)
+    truth = np.array(lamp)
+    cosine = taken @ truth / (np.linalg.norm(taken) * np.linalg.norm(truth))
+    return float(np.degrees(np.arccos(min(1.0, cosine))))
+
+
+def cut(picture: Any) -> Subject:
+    return cut_out(take_in(picture)[0], "plain")[0]
+
+
+def casts(count: int) -> dict[str, Any]:
+    """Per kind of cast and method: mean CIEDE2000 to the photo as it was; the lamps' angular errors."""
+    errors: dict[str, dict[str, list[float]]] = {}
+    angles: dict[str, list[float]] = {name: [] for name in METHODS}
+    for _, picture in products(count):
+        plain = cut(picture)
+        if plain.alpha is None or plain.backdrop is None:
+            continue
+        truth, photo = finishing(plain), take_in(picture)[0]
+        worlds = {
+            **{f"lamp: {name}": (lamp, (1.0, 1.0, 1.0)) for name, lamp in LAMPS.items()},
+            **{f"exposure: {stop:+g} EV": ((2.0**stop,) * 3, (1.0, 1.0, 1.0)) for stop in STOPS},
+            **{f"gradient: {name}": ((0.95, 0.95, 0.95), right) for name, right in SLOPES.items()},
+            "all at once": ((0.75, 0.62, 0.42), (0.75, 0.75, 0.75)),
+        }
+        for world, (lamp, right) in worlds.items():
+            seen = Subject(to_pixels(under(photo, lamp, right)))
+            subject = cut_out(seen, "plain")[0]
+            if subject.alpha is None:
+                continue
+            for name, method in METHODS.items():
+                done = method(subject)
+                errors.setdefault(world, {}).setdefault(name, []).append(difference_to(truth, done))
+                if world.startswith("lamp"):
+                    angles[name].append(angle(subject, done, lamp))
+    return {
+        "mean_ciede2000": {
+            world: {name: round(statistics.mean(found), 2) for name, found in methods.items()}
+            for world, methods in errors.items()
+        },
+        "pictures": {world: len(methods["nothing"]) for world, methods in errors.items()},
+        "lamps_mean_and_p95_angle": {
+            name: [round(float(np.nanmean(found)), 2), round(float(np.nanpercentile(found, 95)), 2)]
+            for name, found in angles.items()
+        },
+    }
+
+
+def difference_to(truth: Subject, done: Subject) -> float:
+    """Over the truth's product, whatever the cut-out under the lamp made of it."""
+    return difference(Subject(truth.pixels, truth.alpha), Subject(done.pixels, truth.alpha))
+
+
+def good_photos(count: int) -> dict[str, Any]:
+    """How far finishing moves the colours of photos that are good: products on white, and whole scenes."""
+    moved, scenes = [], []
+    for _, picture in products(count, skip=3):
+        plain = cut(picture)
+        if plain.alpha is not None:
+            moved.append(difference(plain, finishing(plain)))
+    for _, picture in photos(512):
+        whole = take_in(picture)[0]
+        scenes.append(difference(whole, balance_white(whole, 1.0)[0]))
+    return {
+        name: {
+            "pictures": len(found),
+            "left_alone_share": round(float(np.mean(np.array(found) < 0.1)), 3),
+            "median": round(statistics.median(found), 2),
+            "p95": round(float(np.percentile(found, 95)), 2),
+            "greatest": round(max(found), 2),
+        }
+        for name, found in (("products_ciede2000", moved), ("scenes_ciede2000_white_balance", scenes))
+    }
+
+
+def structure(before: Subject, after: Subject) -> float:
+    """SSIM of the product's lightness, each brought to the same mean and deviation: shading, not level."""
+    from skimage.metrics import structural_similarity
+
+    assert before.alpha is not None
+    product = before.alpha > 0.9
+    planes = []
+    for subject in (before, after):
+        lightness = to_lab(subject.pixels)[..., 0]
+        inside = lightness[product]
+        planes.append(np.where(product, (lightness - inside.mean()) / max(1e-3, inside.std()), 0.0))
+    _, field = structural_similarity(  # type: ignore[no-untyped-call]
+        planes[0], planes[1], data_range=6.0, full=True
+    )
+    return float(field[product].mean())
+
+
+def brand_colours(count: int) -> dict[str, Any]:
+    """Each product in a colour near its own (a correction) and in one of the list (another colour)."""
+    results: dict[str, dict[str, list[float]]] = {}
+    for place, (_, picture) in enumerate(products(count, skip=5)):
+        plain = cut(picture)
+        if plain.alpha is None:
+            continue
+        own = dominant_colour(plain)
+        rng = np.random.default_rng(place)
+        near = np.clip([int(own[at : at + 2], 16) + rng.integers(-30, 31) for at in (1, 3, 5)], 8, 247)
+        for kind, target in (
+            ("correction", "#{:02x}{:02x}{:02x}".format(*near)),
+            ("another colour", ASKED[place % len(ASKED)]),
+        ):
+            done, note = match_brand_colour(plain, target)
+            found = results.setdefault(kind, {"before": [], "after": [], "structure": []})
+            found["before"].append(note.number("difference_before"))
+            found["after"].append(note.number("difference_after"))
+            found["structure"].append(structure(plain, done))
+    return {
+        kind: {
+            "products": len(found["after"]),
+            "mean_before": round(statistics.mean(found["before"]), 2),
+            "mean_after": round(statistics.mean(found["after"]), 2),
+            "within_2": round(float(np.mean(np.array(found["after"]) <= 2.0)), 3),
+            "structure_at_least_0.95": round(float(np.mean(np.array(found["structure"]) >= 0.95)), 3),
+            "structure_median_and_p05": [
+                round(statistics.median(found["structure"]), 3),
+                round(float(np.percentile(found["structure"], 5)), 3),
+            ],
+            "both": round(
+                float(np.mean((np.array(found["after"]) <= 2.0) & (np.array(found["structure"]) >= 0.95))), 3
+            ),
+        }
+        for kind, found in results.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--casts", type=int, default=40)
+    parser.add_argument("--good", type=int, default=100)
+    parser.add_argument("--brands", type=int, default=120)
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    results = {
+        "benchmark": "colour",
+        "machine": describe_machine(),
+        "brand_colour": brand_colours(arguments.brands),
+        "casts": casts(arguments.casts),
+        "good_photos": good_photos(arguments.good),
+    }
+    print(write_results("colour", "cpu", results))
+
+
+if __name__ == "__main__":
+    main()
