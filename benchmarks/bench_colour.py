@@ -32,12 +32,13 @@ from imagegen_postprocess.subject import Plane, Subject
 
 Method = Callable[[Subject], Subject]
 
-# Gains of linear sRGB, green 1, from a lamp that a camera has half corrected to the shade's blue.
+# Gains of linear sRGB from a lamp that a camera has half corrected to the shade's blue, exposed so that
+# nothing is clipped that was not.
 LAMPS = {
-    "tungsten, half corrected": (1.25, 1.0, 0.66),
-    "warm": (1.12, 1.0, 0.84),
-    "cool": (0.90, 1.0, 1.12),
-    "shade": (0.82, 1.0, 1.22),
+    "tungsten, half corrected": (0.95, 0.76, 0.50),
+    "warm": (0.95, 0.85, 0.71),
+    "cool": (0.76, 0.85, 0.95),
+    "shade": (0.64, 0.78, 0.95),
 }
 STOPS = (-1.5, -0.75, 0.3)
 SLOPES = {"from the left": (0.65, 0.65, 0.65), "two lamps": (0.8, 0.9, 1.1)}
@@ -166,8 +167,9 @@ def good_photos(count: int) -> dict[str, Any]:
     }
 
 
-def structure(before: Subject, after: Subject) -> float:
-    """SSIM of the product's lightness, each brought to the same mean and deviation: shading, not level."""
+def structure(before: Subject, after: Subject, *, level: bool) -> float:
+    """SSIM of L* (0..100) over the product; without `level` both are moved to the same mean first, so that
+    shading is compared and not the colour that was asked for."""
     from skimage.metrics import structural_similarity
 
     assert before.alpha is not None
@@ -176,9 +178,9 @@ def structure(before: Subject, after: Subject) -> float:
     for subject in (before, after):
         lightness = to_lab(subject.pixels)[..., 0]
         inside = lightness[product]
-        planes.append(np.where(product, (lightness - inside.mean()) / max(1e-3, inside.std()), 0.0))
+        planes.append(np.where(product, lightness - (0 if level else inside.mean()), 0.0))
     _, field = structural_similarity(  # type: ignore[no-untyped-call]
-        planes[0], planes[1], data_range=6.0, full=True
+        planes[0], planes[1], data_range=100.0, full=True
     )
     return float(field[product].mean())
 
@@ -198,10 +200,11 @@ def brand_colours(count: int) -> dict[str, Any]:
             ("another colour", ASKED[place % len(ASKED)]),
         ):
             done, note = match_brand_colour(plain, target)
-            found = results.setdefault(kind, {"before": [], "after": [], "structure": []})
+            found = results.setdefault(kind, {"before": [], "after": [], "structure": [], "level": []})
             found["before"].append(note.number("difference_before"))
             found["after"].append(note.number("difference_after"))
-            found["structure"].append(structure(plain, done))
+            found["structure"].append(structure(plain, done, level=False))
+            found["level"].append(structure(plain, done, level=True))
     return {
         kind: {
             "products": len(found["after"]),
@@ -209,10 +212,13 @@ def brand_colours(count: int) -> dict[str, Any]:
             "mean_after": round(statistics.mean(found["after"]), 2),
             "within_2": round(float(np.mean(np.array(found["after"]) <= 2.0)), 3),
             "structure_at_least_0.95": round(float(np.mean(np.array(found["structure"]) >= 0.95)), 3),
-            "structure_median_and_p05": [
-                round(statistics.median(found["structure"]), 3),
-                round(float(np.percentile(found["structure"], 5)), 3),
-            ],
+            **{
+                f"{name}_ssim_median_and_p05": [
+                    round(statistics.median(found[name]), 3),
+                    round(float(np.percentile(found[name], 5)), 3),
+                ]
+                for name in ("structure", "level")
+            },
             "both": round(
                 float(np.mean((np.array(found["after"]) <= 2.0) & (np.array(found["structure"]) >= 0.95))), 3
             ),

@@ -1,9 +1,9 @@
 """Brand colour: the product's dominant colour becomes the one asked for, its shading and texture stay.
 
 What belongs to the dominant colour is told by chromaticity, which shading does not change: the folds of a red
-bag are red, its buckle is not. There lightness follows a curve through the new colour that leaves black and
-white where they are, and colour is shifted in proportion to light, so that highlights stay white. The outcome
-is measured as the colour was, and the shift corrected a few times by what is missing.
+bag are red, its buckle is not. There lightness moves as a whole, but for black and white, which stay
+where they are, and colour is shifted in proportion to light, so that highlights stay white. The outcome is
+measured as the colour was, and the shift corrected a few times by what is missing.
 """
 
 from __future__ import annotations
@@ -118,8 +118,16 @@ def _shifted(pixels: Pixels, weights: Plane, own: Triple, aim: Triple) -> Pixels
     """The pixels with the dominant colour `own` moved to `aim` as far as they belong to it."""
     lab = to_lab(pixels)
     lightness = lab[..., 0]
-    curve = np.interp(np.arange(0, 100.5, 0.5), (0, own[0], 100), (0, aim[0], 100)).astype(np.float32)
-    # A corner at the dominant lightness would be an edge in a smooth surface.
+    # Lightness is moved as a whole, which keeps every contrast; towards black and white less and less.
+    shift = float(aim[0] - own[0])
+    margin = max(6.0, 2.0 * abs(shift))
+    low_knot, high_knot = min(float(own[0]), margin), max(float(own[0]), 100 - margin)
+    curve = np.interp(
+        np.arange(0, 100.5, 0.5),
+        (0, max(low_knot, 0.01), high_knot + 0.01, 100.02),
+        (0, low_knot + shift, high_knot + shift, 100),
+    ).astype(np.float32)
+    # A corner would be an edge in a smooth surface.
     curve = cv2.GaussianBlur(
         np.pad(curve[None], ((0, 0), (40, 40)), "reflect", reflect_type="odd"), (0, 0), 10
     )

@@ -14,6 +14,8 @@ there is one. What the schema does not know is refused by name: a misspelt stren
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -63,6 +65,9 @@ def to_document(recipe: Recipe, title: str = "") -> dict[str, Any]:
 def _parse(text: str, name: str) -> object:
     import yaml
 
+    # JSON first: to YAML 1.1 its number 1e-05 is a text, for want of a dot.
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(text)
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
