@@ -23,7 +23,8 @@ from imagegen.http.routes.models import served_model
 from imagegen.http.schemas.images import ImageGeneration, ImagesAnswer
 from imagegen.http.streaming import EventStream, PictureStream
 from imagegen.http.to_wire import answer
-from imagegen.request import ImageRequest
+from imagegen.keys.key import Key
+from imagegen.request import ImageRequest, Priority
 from imagegen.settings import Settings
 from imagegen.store.artifacts import open_artifacts
 from imagegen.studio import Studio
@@ -56,7 +57,9 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         await spend(request, len(requests))
         stream = PictureStream(body, format) if body.stream else None
         try:
-            futures = await run_in_threadpool(submit, requests, studio, stream, body.partial_images)
+            futures = await run_in_threadpool(
+                submit, requests, studio, request.state.caller, stream, body.partial_images
+            )
         except ImagegenError:
             await refund(request, len(requests))
             raise
@@ -95,16 +98,18 @@ def refuse_url(artifact: Artifact) -> str:
 def submit(
     requests: Sequence[ImageRequest],
     studio: Studio,
+    caller: Key,
     stream: PictureStream | None = None,
     partial_images: int = 0,
 ) -> list[Future[Artifact]]:
     """All of them or none: when the queue fills up half-way, those already in it are withdrawn and Overloaded
-    goes on."""
+    goes on. Callers take turns."""
+    turn: dict[str, Any] = {"owner": caller.id, "priority": Priority(caller.priority)}
     futures: list[Future[Artifact]] = []
     for place, request in enumerate(requests):
         seen = None if stream is None else stream.on_preview(place)
         try:
-            futures.append(studio.submit(request, on_preview=seen, previews=partial_images))
+            futures.append(studio.submit(request, on_preview=seen, previews=partial_images, **turn))
         except ImagegenError:
             for future in futures:
                 future.cancel()

@@ -30,7 +30,8 @@ from imagegen.http.schemas.webui import (
 )
 from imagegen.http.webui import wire
 from imagegen.http.webui.progress import Desk, Work
-from imagegen.request import ImageRequest
+from imagegen.keys.key import Key
+from imagegen.request import ImageRequest, Priority
 from imagegen.settings import Settings
 from imagegen.store.artifacts import open_artifacts
 from imagegen.studio import Studio
@@ -148,7 +149,7 @@ async def _made(
     requests: Sequence[ImageRequest], studio: Studio, work: Work, request: Request
 ) -> list[Artifact]:
     try:
-        await run_in_threadpool(_submit, requests, studio, work)
+        await run_in_threadpool(_submit, requests, studio, request.state.caller, work)
     except ImagegenError:
         await refund(request, len(requests))
         raise
@@ -160,11 +161,12 @@ async def _made(
         return [future.result() for future in work.futures if _whole(future)]
 
 
-def _submit(requests: Sequence[ImageRequest], studio: Studio, work: Work) -> None:
-    """All of them or none."""
+def _submit(requests: Sequence[ImageRequest], studio: Studio, caller: Key, work: Work) -> None:
+    """All of them or none; callers take turns."""
+    turn: dict[str, Any] = {"owner": caller.id, "priority": Priority(caller.priority)}
     try:
         for place, request in enumerate(requests):
-            work.futures.append(studio.submit(request, on_step=work.on_step(place)))
+            work.futures.append(studio.submit(request, on_step=work.on_step(place), **turn))
     except ImagegenError:
         for future in work.futures:
             future.cancel()
