@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -79,3 +83,29 @@ def test_the_settings_name_bucket_prefix_and_endpoint(tmp_path: Path) -> None:
     )
     assert "bucket" in repr(open_bucket(settings))
     assert "shop/pictures" in repr(open_bucket(settings))
+
+
+def test_a_real_server(tmp_path: Path, artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto's, from an environment of its own: what it needs cannot be installed beside ours."""
+    program = shutil.which("moto_server")
+    if program is None:
+        pytest.skip("no moto_server on the path (pip install 'moto[s3]' flask flask-cors, elsewhere)")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "any")
+    endpoint = f"http://127.0.0.1:{port}"
+    with subprocess.Popen([program, "-p", str(port)], stderr=subprocess.DEVNULL) as server:
+        try:
+            made = httpx.Client(transport=httpx.HTTPTransport(retries=10)).put(f"{endpoint}/bucket")
+            assert made.status_code == 200
+            store = open_artifacts(
+                load_settings(data_dir=tmp_path, artifacts_url="s3://bucket/a/b", artifacts_endpoint=endpoint)
+            )
+            id = store.put(artifact, "png")
+            assert store.read(id) == artifact.encode("png")
+            assert list(store.older_than(time.time() + 60)) == [id]
+            store.delete(id)
+            assert store.read(id) is None
+        finally:
+            server.terminate()
