@@ -1,4 +1,4 @@
-"""What a process that carries jobs out does beside it, every second or two: it says that it lives, gives back
+"""What a process that carries jobs out does beside it, every two seconds: it says that it lives, gives back
 what dead ones held, stops pictures that somebody cancelled elsewhere, and tells the database how far the
 others are.
 """
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROUND = BEAT / 2
 SWEEP = 600.0  # seconds between two looks for what is too old
 SLOW = 1.0  # seconds: who waits longer for a picture wants to see it come closer
 
@@ -93,7 +92,7 @@ class Upkeep:
                 self._went_well = time.monotonic()
             except SQLAlchemyError as error:
                 log.warning("the jobs database does not answer: %s", error)
-            if self._stop.wait(ROUND):
+            if self._stop.wait(BEAT):
                 return
 
     def _bury_the_dead(self) -> None:
