@@ -1,27 +1,23 @@
-"""imagegen models: what is installed, what each model can make, and how one comes in and goes out."""
+"""imagegen models: what is installed, what each model can make, and how one goes out."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imagegen.cli.import_models import import_, pull, quantize
 from imagegen.cli.json_line import Json, print_json
 
 if TYPE_CHECKING:
     from imagegen.weights.catalog import ModelCard
 
 models = typer.Typer(help="What models are installed, and what each can make.", no_args_is_help=True)
+models.command("import")(import_)
+models.command("pull")(pull)
+models.command("quantize")(quantize)
 
 Name = Annotated[str, typer.Argument(help="Name or folder of a model.")]
-Format = Annotated[
-    str, typer.Option(help="Of the transformer: keep (without loss), ternary, binary, int4 or int8.")
-]
-TextEncoderFormat = Annotated[str, typer.Option(help="Of the text encoder: keep, int4 or int8.")]
-GroupSize = Annotated[
-    int | None, typer.Option(help="Columns that share a scale; none is 128, int4 64, int8 the row.")
-]
 
 
 @models.command("list")
@@ -73,41 +69,6 @@ def info(name: Name, json: Json = False) -> None:
         typer.echo(f"{key:<{width}}  {value}")
 
 
-@models.command("import")
-def import_(
-    source: Annotated[
-        Path, typer.Argument(help="A folder in diffusers, gemlite or MLX layout, or a file of BFL's or GGUF.")
-    ],
-    name: Annotated[str, typer.Option(help="What the model will be called.")],
-    format: Format = "keep",
-    text_encoder: TextEncoderFormat = "keep",
-    group_size: GroupSize = None,
-    rest_from: Annotated[
-        Path | None, typer.Option(help="A folder that has what the source lacks, as text encoder and VAE.")
-    ] = None,
-    licence: Annotated[str | None, typer.Option(help="What to write down as the licence.")] = None,
-    json: Json = False,
-) -> None:
-    """Bring in a checkpoint that is on this machine. Interrupted, it goes on when it is run again."""
-    from imagegen.cli.progress import transfer_bar
-    from imagegen.settings import load_settings
-    from imagegen.weights.importers.importing import import_model
-
-    options = _options(format, text_encoder, group_size, licence)
-    with transfer_bar(f"importing {name}") as bar:
-        imported = import_model(source, name, load_settings().models_dir, options, rest_from, bar.show)
-    formats = sorted({note["format"] for note in imported.layers.values()})
-    if json:
-        facts = {"layout": imported.layout, "seconds": imported.seconds, "layers": imported.layers}
-        print_json({**_facts(imported.card), **facts})
-        return
-    typer.echo(
-        f"{imported.card.name}: {imported.card.disk_bytes / 1e6:,.1f} MB in {imported.seconds:.0f} s,"
-        f" from {imported.layout}, {len(imported.layers)} linears packed"
-        f"{' as ' + ', '.join(formats) if formats else ''}"
-    )
-
-
 @models.command("verify")
 def verify_(name: Name, json: Json = False) -> None:
     """Compare every file of a model with the hash that was written down when it came in."""
@@ -142,17 +103,6 @@ def remove(
         raise Cancelled("nothing was removed", hint="--yes does not ask")
     freed = remove_model(name, settings.models_dir)
     typer.echo(f"{name} is removed, {freed / 1e6:,.1f} MB are free")
-
-
-def _options(format: str, text_encoder: str, group_size: int | None, licence: str | None) -> Any:
-    from imagegen.errors import InvalidRequest
-    from imagegen.weights.importers.convert import FORMATS
-    from imagegen.weights.importers.importing import Options
-
-    for field, value in (("--format", format), ("--text-encoder", text_encoder)):
-        if value not in FORMATS:
-            raise InvalidRequest(f"{value!r} is no format", field=field, hint=f"one of {', '.join(FORMATS)}")
-    return Options(format, text_encoder, group_size, licence)  # type: ignore[arg-type]
 
 
 def _facts(card: ModelCard) -> dict[str, Any]:

@@ -14,7 +14,14 @@ from typing import Any
 
 from imagegen.errors import CheckpointInvalid
 from imagegen.weights.importers.gguf_file import MAGIC, GgufFile
-from imagegen.weights.importers.names import TEXT_ENCODER, TRANSFORMER, Naming, bfl, bfl_config
+from imagegen.weights.importers.names import (
+    TEXT_ENCODER,
+    TRANSFORMER,
+    Naming,
+    bfl,
+    bfl_config,
+    whole_or_parts,
+)
 from imagegen.weights.importers.packs import Packs
 from imagegen.weights.importers.stored import TensorSource
 from imagegen.weights.importers.torch_file import TorchFile
@@ -115,9 +122,16 @@ def _folder(folder: Path) -> Found:
                 field=str(config_file.parent),
                 hint="give a folder that holds one model",
             )
+        quantization = config.get("quantization_config")
+        if isinstance(quantization, dict) and quantization.get("quant_method") == "imagegen":
+            raise CheckpointInvalid(
+                "is a packed model of imagegen already",
+                field=str(config_file),
+                hint="copy its folder to the models folder, or start from the dense model",
+            )
         tensors, layout = _component_files(config_file.parent, config)
-        naming: Naming = {"transformer": TRANSFORMER, "text_encoder": TEXT_ENCODER}.get(kind, TRANSFORMER)
-        components[kind] = Component(config, tensors, naming, str(config_file))
+        naming = TEXT_ENCODER if kind == "text_encoder" else TRANSFORMER
+        components[kind] = Component(config, tensors, whole_or_parts(naming, tensors), str(config_file))
         layouts.add(layout)
     if not components:
         raise CheckpointInvalid(

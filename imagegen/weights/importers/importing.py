@@ -54,12 +54,16 @@ _FILES = {
 
 @dataclass(frozen=True)
 class Options:
-    """How the two large networks are stored; `group_size` None is each format's own (convert.py)."""
+    """How the two large networks are stored; `group_size` None is each format's own (convert.py).
+
+    `licence` and `source` are written down in place of what the checkpoint says of itself.
+    """
 
     format: ImportFormat = "keep"
     text_encoder: ImportFormat = "keep"
     group_size: int | None = None
     licence: str | None = None
+    source: str | None = None
 
 
 @dataclass
@@ -305,7 +309,7 @@ def _description(
     return {
         "name": name,
         "licence": options.licence or found.own.get("licence") or found.licence or "unknown",
-        "source": str(found.own.get("source", source.name)),
+        "source": options.source or str(found.own.get("source", source.name)),
         "imported": {"from": source.name, "layout": found.layout, "relative_errors": errors},
         **own,
     }

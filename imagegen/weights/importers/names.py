@@ -7,7 +7,7 @@ transformers store those in parts; BFL's own layout (also ComfyUI's and GGUF's) 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,6 +37,11 @@ def diffusers(fused: Mapping[str, tuple[str, ...]]) -> Naming:
         return tuple(Piece(f"{parent}.{part}.{leaf}" if parent else f"{part}.{leaf}") for part in parts)
 
     return pieces
+
+
+def whole_or_parts(naming: Naming, stored: Container[str]) -> Naming:
+    """`naming`, but for what is stored under our names already, as our own models do."""
+    return lambda name: (Piece(name),) if name in stored else naming(name)
 
 
 TRANSFORMER = diffusers(Transformer.FUSED)

@@ -1,0 +1,164 @@
+"""imagegen models import, pull and quantize: how a model comes in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imagegen.cli.json_line import Json, print_json
+
+if TYPE_CHECKING:
+    from imagegen.weights.importers.importing import Imported, Options
+
+Format = Annotated[
+    str, typer.Option(help="Of the transformer: keep (without loss), ternary, binary, int4 or int8.")
+]
+TextEncoderFormat = Annotated[str, typer.Option(help="Of the text encoder: keep, int4 or int8.")]
+GroupSize = Annotated[
+    int | None, typer.Option(help="Columns that share a scale; none is 128, int4 64, int8 the row.")
+]
+Licence = Annotated[str | None, typer.Option(help="What to write down as the licence.")]
+NewName = Annotated[str, typer.Option("--name", help="What the model will be called.")]
+
+
+def import_(
+    source: Annotated[
+        Path, typer.Argument(help="A folder in diffusers, gemlite or MLX layout, or a file of BFL's or GGUF.")
+    ],
+    name: NewName,
+    format: Format = "keep",
+    text_encoder: TextEncoderFormat = "keep",
+    group_size: GroupSize = None,
+    rest_from: Annotated[
+        Path | None, typer.Option(help="A folder that has what the source lacks, as text encoder and VAE.")
+    ] = None,
+    licence: Licence = None,
+    json: Json = False,
+) -> None:
+    """Bring in a checkpoint that is on this machine. Interrupted, it goes on when it is run again."""
+    from imagegen.cli.progress import transfer_bar
+    from imagegen.settings import load_settings
+    from imagegen.weights.importers.importing import import_model
+
+    options = _options(format, text_encoder, group_size, licence)
+    with transfer_bar(f"importing {name}") as bar:
+        imported = import_model(source, name, load_settings().models_dir, options, rest_from, bar.show)
+    _report(imported, json)
+
+
+def pull(
+    repo: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face hub.")],
+    name: NewName,
+    revision: Annotated[str, typer.Option(help="Commit, tag or branch; the commit is kept.")] = "main",
+    format: Format = "keep",
+    text_encoder: TextEncoderFormat = "keep",
+    group_size: GroupSize = None,
+    licence: Licence = None,
+    keep_download: Annotated[bool, typer.Option(help="Leave the downloaded files where they are.")] = False,
+    json: Json = False,
+) -> None:
+    """Download a checkpoint and bring it in: the one command that uses the network.
+
+    Interrupted, it goes on when it is run again. Every file is compared with the hub's hash of it.
+    """
+    from imagegen.cli.progress import transfer_bar
+    from imagegen.settings import load_settings
+    from imagegen.weights.importers.importing import import_model
+    from imagegen.weights.pull import downloaded, forget
+
+    options = _options(format, text_encoder, group_size, licence)
+    models_dir = load_settings().models_dir
+    with transfer_bar(f"downloading {repo}") as bar:
+        download = downloaded(repo, revision, models_dir, bar.show)
+        options = download.described(options)
+        imported = import_model(download.folder, name, models_dir, options, None, bar.show)
+    if not keep_download:
+        forget(download)
+    _report(imported, json)
+
+
+def quantize(
+    model: Annotated[str, typer.Argument(help="A dense model: its name or folder.")],
+    name: NewName,
+    format: Format = "int8",
+    text_encoder: TextEncoderFormat = "int8",
+    group_size: GroupSize = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="A PNG to write: pictures of the model above the new one's.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="What to show on the sheet.")] = "a red ceramic mug",
+    json: Json = False,
+) -> None:
+    """Make a smaller model of a dense one, and say what each layer lost."""
+    from imagegen.cli.progress import transfer_bar
+    from imagegen.settings import load_settings
+    from imagegen.weights.catalog import find_model
+    from imagegen.weights.importers.importing import import_model
+
+    if format in ("ternary", "binary"):
+        typer.echo(
+            f"warning: a model that was not trained to be {format} makes no pictures once it is;"
+            " this is for models that are retrained afterwards",
+            err=True,
+        )
+    models_dir = load_settings().models_dir
+    card = find_model(model, models_dir)
+    options = _options(format, text_encoder, group_size, card.licence)
+    with transfer_bar(f"quantising {card.name}") as bar:
+        imported = import_model(card.path, name, models_dir, options, None, bar.show)
+    pictures = None
+    if sheet is not None:
+        from imagegen.pipeline.side_by_side import write_sheet
+
+        pictures = write_sheet(card, imported.card, prompt, sheet)
+    if not json:
+        from imagegen.cli.table import print_table
+
+        columns = ("layer", "format", "relative error", "SNR")
+        print_table(columns, [_row(layer, note) for layer, note in imported.layers.items()])
+    _report(imported, json, pictures)
+
+
+def _row(layer: str, note: dict[str, Any]) -> tuple[str, str, str, str]:
+    return layer, note["format"], f"{note['error']:.2%}", f"{snr_db(note['error']):.1f} dB"
+
+
+def snr_db(error: float) -> float:
+    """Signal to noise of a weight with that relative error, in decibels."""
+    from math import inf, log10
+
+    return -20 * log10(error) if error else inf
+
+
+def _report(imported: Imported, json: bool, pictures: list[dict[str, Any]] | None = None) -> None:
+    from dataclasses import asdict
+
+    card = imported.card
+    if json:
+        layers = {
+            layer: note | ({"snr_db": round(snr_db(note["error"]), 2)} if note["error"] else {})
+            for layer, note in imported.layers.items()
+        }
+        facts = {"layout": imported.layout, "seconds": imported.seconds, "layers": layers}
+        print_json({**asdict(card), "path": str(card.path), **facts, "pictures": pictures})
+        return
+    for picture in pictures or ():
+        typer.echo(f"seed {picture['seed']}: PSNR {picture['psnr_db']} dB between the two pictures")
+    formats = sorted({note["format"] for note in imported.layers.values()})
+    typer.echo(
+        f"{card.name}: {card.disk_bytes / 1e6:,.1f} MB in {imported.seconds:.0f} s, from {imported.layout},"
+        f" {len(imported.layers)} linears packed{' as ' + ', '.join(formats) if formats else ''}"
+    )
+
+
+def _options(format: str, text_encoder: str, group_size: int | None, licence: str | None) -> Options:
+    from imagegen.errors import InvalidRequest
+    from imagegen.weights.importers.convert import FORMATS
+    from imagegen.weights.importers.importing import Options
+
+    for field, value in (("--format", format), ("--text-encoder", text_encoder)):
+        if value not in FORMATS:
+            raise InvalidRequest(f"{value!r} is no format", field=field, hint=f"one of {', '.join(FORMATS)}")
+    return Options(format, text_encoder, group_size, licence)  # type: ignore[arg-type]

@@ -1,0 +1,108 @@
+"""Downloads a checkpoint from the Hugging Face hub: the one thing here that uses the network.
+
+A revision is resolved to a commit first, and every file is taken from that commit and compared with the
+hub's own hash of it: sha256 for large files, git's for small ones. huggingface_hub keeps what arrived when
+it is cut short. HF_ENDPOINT names another hub, HF_TOKEN opens one that asks for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imagegen.errors import CheckpointInvalid, ModelNotFound
+from imagegen.weights.importers.write import writing
+from imagegen.weights.manifest import sha256
+
+if TYPE_CHECKING:
+    from imagegen.weights.importers.importing import Options
+
+OnProgress = Callable[[str, int, int], None]
+WANTED = (".safetensors", ".gguf", ".json", ".jinja", ".txt", ".md", "state_dict.pt", "qmodel.pt", "LICENSE")
+"""Pickles but the two packs, pictures and other frameworks' weights stay where they are."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A checkpoint's files on this machine, of one commit."""
+
+    folder: Path
+    repo: str
+    commit: str
+
+    def described(self, options: Options) -> Options:
+        """The options of an import with the source written down."""
+        return replace(options, source=f"{self.repo} at commit {self.commit}")
+
+
+def downloaded(
+    repo: str,
+    revision: str,
+    models_dir: Path,
+    on_progress: OnProgress = lambda what, done, total: None,
+    endpoint: str | None = None,
+) -> Download:
+    """Every file of `repo` that an import may need, in a hidden folder of `models_dir`.
+
+    Raises ModelNotFound when the hub does not give it, CheckpointInvalid for a file that is not what the hub
+    says, OutputNotWritable.
+    """
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        info = HfApi(endpoint=endpoint).model_info(repo, revision=revision, files_metadata=True)
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise _not_given(repo, error) from error
+    commit = str(info.sha)
+    files = [file for file in info.siblings or () if file.rfilename.endswith(WANTED)]
+    folder = models_dir / f".download-{repo.replace('/', '--')}-{commit[:12]}"
+    for file in files:
+        if not (folder / file.rfilename).resolve().is_relative_to(folder.resolve()):
+            raise CheckpointInvalid(f"names the file {file.rfilename}, outside of the model", field=repo)
+    total, done = sum(file.size or 0 for file in files), 0
+    for file in files:
+        on_progress(file.rfilename, done, total)
+        try:
+            with writing(folder / file.rfilename):
+                path = Path(
+                    hf_hub_download(
+                        repo, file.rfilename, revision=commit, local_dir=folder, endpoint=endpoint
+                    )
+                )
+        except HfHubHTTPError as error:
+            raise _not_given(repo, error) from error
+        _check(path, file)
+        done += file.size or 0
+    return Download(folder, repo, commit)
+
+
+def forget(download: Download) -> None:
+    """Delete the downloaded files."""
+    shutil.rmtree(download.folder, ignore_errors=True)
+
+
+def _check(path: Path, file: Any) -> None:
+    if file.lfs is not None:
+        found, expected = sha256(path), file.lfs.sha256
+    else:
+        content = path.read_bytes()
+        found = hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest()
+        expected = file.blob_id
+    if found != expected:
+        path.unlink()
+        raise CheckpointInvalid(
+            f"has the hash {found}, the hub says {expected}", field=str(path), hint="run it again"
+        )
+
+
+def _not_given(repo: str, error: Exception) -> ModelNotFound:
+    return ModelNotFound(
+        f"the hub does not give {repo}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+        field="repo",
+        hint="OWNER/NAME; HF_TOKEN for one that asks who you are; HF_ENDPOINT for another hub",
+    )
