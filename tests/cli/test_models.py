@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,11 +52,31 @@ def test_a_model_comes_in_is_verified_and_goes_out(
     assert "mine" in imagegen("models", "list").out
     assert "are as they were" in imagegen("models", "verify", "mine").out
     assert imagegen("models", "import", tiny_checkpoint, "--name", "mine").code == 2
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     kept = imagegen("models", "remove", "mine")
     assert (kept.code, Path(facts["path"]).is_dir()) == (130, True), "nobody was there to answer"
     assert "MB are free" in imagegen("models", "remove", "mine", "--yes").out
     assert imagegen("models", "verify", "mine").code == 3
     assert imagegen("models", "remove", "starter", "--yes").code == 2
+
+
+@pytest.mark.slow
+def test_a_dense_model_is_quantised_with_a_report(imagegen: Imagegen, installed: str, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    done = imagegen(
+        *("models", "quantize", installed, "--name", "q", "--format", "int4"), "--sheet", sheet, "--json"
+    )
+    facts = done.json()
+    layer = facts["layers"]["transformer.single_transformer_blocks.0.attn.to_out"]
+    assert (layer["format"], layer["group_size"]) == ("int4", 64)
+    assert layer["snr_db"] == pytest.approx(20.9, abs=0.5), "a relative error of 9 %"
+    assert [picture["seed"] for picture in facts["pictures"]] == [1, 2, 3]
+    assert sheet.is_file()
+    again = imagegen("models", "quantize", "q", "--name", "r")
+    assert (again.code, "already" in again.err) == (4, True)
+    warned = imagegen("models", "quantize", installed, "--name", "q", "--format", "ternary")
+    assert "was not trained to be ternary" in warned.err
+    assert (warned.code, "there is a model q already" in warned.err) == (2, True)
 
 
 def test_a_format_that_is_none_is_refused(imagegen: Imagegen, tiny_checkpoint: Path) -> None:
