@@ -277,7 +277,9 @@ def main() -> None:
     if options.stage:
         print(json.dumps(stage(options.stage, options.scratch)))
         return
-    results: dict[str, Any] = {"benchmark": "4b", "machine": describe_machine()}
+    so_far = options.scratch / "results.json"  # of stages that ran before, with --keep
+    results: dict[str, Any] = json.loads(so_far.read_text()) if so_far.is_file() else {"benchmark": "4b"}
+    results["machine"] = describe_machine()
     for name in options.stages.split(","):
         command = [
             sys.executable,
@@ -293,6 +295,7 @@ def main() -> None:
         results[f"picture_{name}" if name.isdigit() else name] = facts
         print(name, json.dumps(facts), flush=True)
         results["machine"]["load_average_at_the_end"] = describe_machine()["load_average"]
+        so_far.write_text(json.dumps(results))
         print(write_results("4b", "cpu", results))
     if not options.keep:
         shutil.rmtree(options.scratch)

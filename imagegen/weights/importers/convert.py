@@ -158,14 +158,12 @@ def _exact(codes: Tensor, scale: Tensor, offset: Tensor, bits: int, first_row: i
     (rows, columns), groups = codes.shape, scale.shape[1]
     size = columns // groups
     constant = scale == 0  # a group of one value, which is its offset
-    scale = torch.where(constant, torch.where(offset == 0, 0, offset.abs()), scale)
-    step = torch.where(scale == 0, 1, scale)
-    shift = torch.where(constant, offset.sign() * 2, 2 * offset / step)
+    step = torch.where(constant, 1, scale)
+    shift = (2 * offset / step).masked_fill(constant, 0)
     whole = shift.round()
-    halves = torch.where(constant.unsqueeze(-1), 0, codes.view(rows, groups, size)).to(torch.int16) * 2
+    halves = codes.view(rows, groups, size).to(torch.int16) * 2
     counted = halves + whole.clamp(-600, 600).to(torch.int16).unsqueeze(-1)
     counted = torch.where((scale < 0).unsqueeze(-1), -counted, counted)
-    scale = scale.abs()
 
     def refuse(bad: Tensor, why: str) -> None:
         if bool(bad.any()):
@@ -175,8 +173,14 @@ def _exact(codes: Tensor, scale: Tensor, offset: Tensor, bits: int, first_row: i
             )
 
     refuse((whole * step / 2 != offset) & ~constant, "its offset is no multiple of half its scale")
+    varied = counted[~constant]
+    binary = bits <= 2 and bool((varied & 1).all()) and (not len(varied) or int(varied.abs().max()) == 1)
+    # A constant group is one level of the others: an odd one of binary weights, an even one of all others.
+    level = torch.where(offset < 0, -1, 1).to(torch.int16) * (1 if binary else 2)
+    counted = torch.where(constant.unsqueeze(-1), level.unsqueeze(-1), counted)
+    scale = torch.where(constant, offset.abs() * (2 if binary else 1), scale.abs())
     odd = (counted & 1).bool()
-    if bits <= 2 and bool(odd.all()) and int(counted.abs().max()) == 1:
+    if binary:
         narrow = (scale / 2).half()
         refuse(narrow.double() != scale / 2, "its scale is no float16")
         return _weight("binary", counted.reshape(rows, columns).to(torch.int8), narrow, size)

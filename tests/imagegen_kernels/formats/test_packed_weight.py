@@ -15,6 +15,7 @@ from imagegen_kernels.formats import (
     PackedWeight,
     check_layout,
     dequantize,
+    pack_base3,
     pack_int4,
     packed_bytes,
     quantize_binary,
@@ -58,6 +59,22 @@ def test_zero_points_are_taken_off_the_codes() -> None:
     assert torch.equal(weight.codes.int(), expected)
     assert int(weight.codes.max()) > 7
     assert torch.equal(dequantize(weight), expected * scales.float().repeat_interleave(32, dim=1))
+
+
+def test_base_3_stands_for_the_same_weight() -> None:
+    weight = quantize_ternary(normal(3, 256))
+    stored = PackedWeight(pack_base3(weight.codes), weight.scales, "ternary", (3, 256), 128, base3=True)
+    assert stored.packed.shape == (3, 52)
+    assert torch.equal(stored.codes, weight.codes)
+    assert torch.equal(dequantize(stored), dequantize(weight))
+    with pytest.raises(ValueError, match=r"needs torch.uint8 \[3, 52\], not torch.uint8 \[3, 64\]"):
+        PackedWeight(weight.packed, weight.scales, "ternary", (3, 256), 128, base3=True)
+    with pytest.raises(ValueError, match=r"binary weight .* is not stored in base 3"):
+        PackedWeight(stored.packed, stored.scales, "binary", (3, 256), 128, base3=True)
+    wrong = stored.packed.clone()
+    wrong[1, 2] = 243
+    with pytest.raises(ValueError, match="bytes above 242"):
+        PackedWeight(wrong, stored.scales, "ternary", (3, 256), 128, base3=True)
 
 
 @patient
