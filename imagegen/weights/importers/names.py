@@ -7,12 +7,13 @@ transformers store those in parts; BFL's own layout (also ComfyUI's and GGUF's) 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from imagegen.networks.text_encoder import TextEncoder
 from imagegen.networks.transformer import Transformer
+from imagegen.weights.importers.stored import TensorSource
 
 
 class Piece(NamedTuple):
@@ -39,7 +40,7 @@ def diffusers(fused: Mapping[str, tuple[str, ...]]) -> Naming:
     return pieces
 
 
-def whole_or_parts(naming: Naming, stored: Container[str]) -> Naming:
+def whole_or_parts(naming: Naming, stored: TensorSource) -> Naming:
     """`naming`, but for what is stored under our names already, as our own models do."""
     return lambda name: (Piece(name),) if name in stored else naming(name)
 
