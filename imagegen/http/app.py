@@ -34,6 +34,7 @@ from imagegen.http.routes import (
     jobs,
     models,
     presets,
+    recipes,
     webhooks,
     webui,
 )
@@ -106,7 +107,7 @@ def create_app(
     app.state.leaving = False
     problems.install(app)
     openapi.install(app, keys_required=bool(ring))
-    for resource in (images, models, presets, finish, check, inspect, artifacts, webui, health):
+    for resource in (images, models, presets, recipes, finish, check, inspect, artifacts, webui, health):
         app.include_router(resource.router(studio, settings))
     if lasting is not None:
         records = lasting.deliverer.records

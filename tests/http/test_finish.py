@@ -11,6 +11,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from imagegen_postprocess import recipe_names
+
 
 def photo() -> bytes:
     picture = Image.new("RGB", (120, 90), (236, 236, 232))
@@ -109,3 +111,12 @@ def test_inspecting_tells_what_a_file_says(http: httpx.Client) -> None:
     assert told["watermark"]["found"] is False
     refused = http.post("/v1/inspect", content=b"junk")
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "body")
+
+
+def test_the_recipes_are_listed_and_each_can_be_sent_again(http: httpx.Client) -> None:
+    listed = http.get("/v1/recipes").json()["data"]
+    assert [recipe["id"] for recipe in listed] == list(recipe_names())
+    (faithful,) = [recipe for recipe in listed if recipe["id"] == "faithful"]
+    document = {key: faithful[key] for key in ("recipe", "title", "metadata", "steps")}
+    named, sent = finish(http, recipe="faithful"), finish(http, recipe=json.dumps(document))
+    assert named.json()["b64_json"] == sent.json()["b64_json"]
