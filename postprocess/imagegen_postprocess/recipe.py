@@ -61,7 +61,7 @@ class Recipe:
     colour_card: 0 (do not look for one) to 1 (correct all colours by the ColorChecker in the picture).
     uneven_light: 0 to 1 (remove the whole change of light across the backdrop).
     brand_colour: "#rrggbb" that the product's dominant colour is to become, or None.
-    shadow: "none", "contact" (a dark pool under the product) or "drop" (its outline, thrown on the wall).
+    shadow: "none", "contact" (a dark rim under the product) or "drop" (its outline, thrown on the wall).
     sharpen: 0 to 1, on the finished pixels, noise left out.
     white_balance: 0 (leave colours alone) to 1 (remove the whole measured cast).
     exposure: 0 (leave brightness alone) to 1 (apply the whole measured gain).
