@@ -20,6 +20,9 @@ GroupSize = Annotated[
     int | None, typer.Option(help="Columns that share a scale; none is 128, int4 64, int8 the row.")
 ]
 Licence = Annotated[str | None, typer.Option(help="What to write down as the licence.")]
+RestFrom = Annotated[
+    Path | None, typer.Option(help="A folder that has what the source lacks, as text encoder and VAE.")
+]
 NewName = Annotated[str, typer.Option("--name", help="What the model will be called.")]
 
 
@@ -31,9 +34,7 @@ def import_(
     format: Format = "keep",
     text_encoder: TextEncoderFormat = "keep",
     group_size: GroupSize = None,
-    rest_from: Annotated[
-        Path | None, typer.Option(help="A folder that has what the source lacks, as text encoder and VAE.")
-    ] = None,
+    rest_from: RestFrom = None,
     licence: Licence = None,
     json: Json = False,
 ) -> None:
@@ -52,6 +53,8 @@ def pull(
     repo: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face hub.")],
     name: NewName,
     revision: Annotated[str, typer.Option(help="Commit, tag or branch; the commit is kept.")] = "main",
+    file: Annotated[str | None, typer.Option(help="One file of it, where it has several.")] = None,
+    rest_from: RestFrom = None,
     format: Format = "keep",
     text_encoder: TextEncoderFormat = "keep",
     group_size: GroupSize = None,
@@ -71,9 +74,10 @@ def pull(
     options = _options(format, text_encoder, group_size, licence)
     models_dir = load_settings().models_dir
     with transfer_bar(f"downloading {repo}") as bar:
-        download = downloaded(repo, revision, models_dir, bar.show)
+        download = downloaded(repo, revision, models_dir, bar.show, file=file)
         options = download.described(options)
-        imported = import_model(download.folder, name, models_dir, options, None, bar.show)
+        source = download.folder / file if file else download.folder
+        imported = import_model(source, name, models_dir, options, rest_from, bar.show)
     if not keep_download:
         forget(download)
     _report(imported, json)

@@ -45,8 +45,9 @@ def downloaded(
     models_dir: Path,
     on_progress: OnProgress = lambda what, done, total: None,
     endpoint: str | None = None,
+    file: str | None = None,
 ) -> Download:
-    """Every file of `repo` that an import may need, in a hidden folder of `models_dir`.
+    """Every file of `repo` that an import may need, or `file` alone, in a hidden folder of `models_dir`.
 
     Raises ModelNotFound when the hub does not give it, CheckpointInvalid for a file that is not what the hub
     says, OutputNotWritable.
@@ -59,31 +60,46 @@ def downloaded(
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise _not_given(repo, error) from error
     commit = str(info.sha)
-    files = [file for file in info.siblings or () if file.rfilename.endswith(WANTED)]
+    files = _wanted(list(info.siblings or ()), file)
+    if not files:
+        raise ModelNotFound(
+            f"{repo} has no {file or 'checkpoint'}", field="repo" if file is None else "--file"
+        )
     folder = models_dir / f".download-{repo.replace('/', '--')}-{commit[:12]}"
-    for file in files:
-        if not (folder / file.rfilename).resolve().is_relative_to(folder.resolve()):
-            raise CheckpointInvalid(f"names the file {file.rfilename}, outside of the model", field=repo)
-    total, done = sum(file.size or 0 for file in files), 0
-    for file in files:
-        on_progress(file.rfilename, done, total)
+    for one in files:
+        if not (folder / one.rfilename).resolve().is_relative_to(folder.resolve()):
+            raise CheckpointInvalid(f"names the file {one.rfilename}, outside of the model", field=repo)
+    total, done = sum(one.size or 0 for one in files), 0
+    for one in files:
+        on_progress(one.rfilename, done, total)
         try:
-            with writing(folder / file.rfilename):
+            with writing(folder / one.rfilename):
                 path = Path(
-                    hf_hub_download(
-                        repo, file.rfilename, revision=commit, local_dir=folder, endpoint=endpoint
-                    )
+                    hf_hub_download(repo, one.rfilename, revision=commit, local_dir=folder, endpoint=endpoint)
                 )
         except HfHubHTTPError as error:
             raise _not_given(repo, error) from error
-        _check(path, file)
-        done += file.size or 0
+        _check(path, one)
+        done += one.size or 0
     return Download(folder, repo, commit)
 
 
 def forget(download: Download) -> None:
     """Delete the downloaded files."""
     shutil.rmtree(download.folder, ignore_errors=True)
+
+
+def _wanted(listed: list[Any], name: str | None) -> list[Any]:
+    """A folder in diffusers layout may have the transformer a second time beside it, in BFL's names."""
+    if name is not None:
+        return [file for file in listed if file.rfilename == name]
+    folder = any(file.rfilename == "model_index.json" for file in listed)
+    return [
+        file
+        for file in listed
+        if file.rfilename.endswith(WANTED)
+        and not (folder and "/" not in file.rfilename and file.rfilename.endswith((".safetensors", ".gguf")))
+    ]
 
 
 def _check(path: Path, file: Any) -> None:

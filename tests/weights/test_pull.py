@@ -124,6 +124,15 @@ def test_what_has_arrived_is_not_fetched_again(hub: Hub, tmp_path: Path) -> None
     assert first.count(transformer) > hub.asked.count(transformer)
 
 
+def test_a_second_copy_beside_the_folders_is_left(hub: Hub, tmp_path: Path) -> None:
+    hub.more = ["klein-4b.safetensors"]  # the hub would answer 404
+    downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url)
+    with pytest.raises(ModelNotFound, match=r"has no klein-4b-Q4\.gguf"):
+        downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url, file="klein-4b-Q4.gguf")
+    alone = downloaded("owner/tiny", "main", tmp_path / "one", endpoint=hub.url, file="vae/config.json")
+    assert [path.name for path in alone.folder.rglob("*.json")] == ["config.json"]
+
+
 def test_a_file_outside_of_the_model_is_refused(hub: Hub, tmp_path: Path) -> None:
     hub.more = ["../../evil.json"]
     with pytest.raises(CheckpointInvalid, match="outside of the model"):
