@@ -1,7 +1,11 @@
-"""How large a body may be. Counted while it arrives, so a wrong or missing Content-Length changes nothing."""
+"""How large a body may be, and how long it may take.
+
+Counted while it arrives, so a wrong or missing Content-Length changes nothing.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from fastapi import HTTPException
@@ -12,6 +16,8 @@ from imagegen.http.problems import problem
 
 MAX_JSON_BYTES = 1 << 20  # the longest prompt takes 384,000, all of it written as \u escapes
 
+BODY_SECONDS = 120.0
+"""From the head of a request to the end of its body, of whatever size."""
 LINGER_BYTES = 8 << 20
 """Bodies up to here are read to their end even when they are refused."""
 
@@ -39,11 +45,20 @@ class BodyLimit:
             # Of a larger one nothing is read, so the connection cannot be used again.
             answer = problem(scope["state"]["request_id"], 413, detail, headers={"Connection": "close"})
             return await answer(scope, receive, send)
-        seen = 0
+        seen, whole = 0, False
+        until = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, whole
+            if whole:
+                return await receive()  # what comes now is the end of the connection
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError as error:
+                late = f"the body was not there within {BODY_SECONDS:.0f} s"
+                raise HTTPException(408, late, headers={"Connection": "close"}) from error
+            whole = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > most:
                 raise HTTPException(413, detail, headers={"Connection": "close"})

@@ -19,6 +19,7 @@ from imagegen.http.app import create_app
 from imagegen.http.auth import asks_for_keys
 from imagegen.http.durable import durable
 from imagegen.http.loopback import check_exposure
+from imagegen.http.patience import PatientProtocol
 from imagegen.metrics import Metrics
 from imagegen.settings import Settings
 from imagegen.studio import Studio
@@ -80,6 +81,7 @@ class Server(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             app,
+            http=PatientProtocol,
             access_log=False,
             log_config=None,
             lifespan="on",

@@ -18,7 +18,8 @@ def test_the_document_names_every_field_and_our_own_errors(http: httpx.Client) -
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     for operation in operations:
         assert "422" not in operation["responses"]
-        (reference,) = operation["responses"]["default"]["content"].values()
+        assert {"403", "500"} <= operation["responses"].keys()
+        (reference,) = operation["responses"]["500"]["content"].values()
         assert reference["schema"]["$ref"].rpartition("/")[2] in document["components"]["schemas"]
         assert "security" not in operation
 
@@ -27,5 +28,6 @@ def test_with_keys_the_document_says_where_one_is_needed(studio: Studio, setting
     keyed = load_settings(**{**settings.model_dump(), "api_keys": ("k",)})
     document = create_app(studio, keyed).openapi()
     assert document["paths"]["/v1/models"]["get"]["security"] == [{"key": []}]
+    assert {"401", "429"} <= document["paths"]["/v1/models"]["get"]["responses"].keys()
     assert "security" not in document["paths"]["/healthz"]["get"]
     assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"

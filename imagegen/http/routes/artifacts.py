@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 
+from imagegen.artifact import FORMATS
 from imagegen.http.problems import problem, request_id_of
 from imagegen.settings import Settings
 from imagegen.store.artifacts import open_artifacts
@@ -16,7 +17,17 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
     files = open_artifacts(settings)
 
     @routes.head("/{id}", include_in_schema=False)
-    @routes.get("/{id}", name="artifact", response_class=FileResponse)
+    @routes.get(
+        "/{id}",
+        name="artifact",
+        response_class=FileResponse,
+        responses={
+            200: {"content": {f"image/{format}": {} for format in FORMATS}},
+            206: {"description": "The range that was asked for"},
+            304: {"description": "The caller has it already"},
+            416: {"description": "The picture has no such range"},
+        },
+    )
     def artifact(id: str, request: Request) -> Response:
         """The picture's file. It never changes under its id, so the id is its ETag; ranges of files are
         served (a store of objects answers whole)."""

@@ -1,0 +1,79 @@
+"""A thousand requests that are wrong in one known way: each answer names the fault, nothing crashes."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import httpx
+import pytest
+
+from imagegen import Studio
+
+ROUTES: dict[str, dict[str, Any]] = {
+    "/v1/images/generations": {"prompt": "red bag", "n": 1, "size": "64x64", "seed": 1, "steps": 1},
+    "/sdapi/v1/txt2img": {
+        "prompt": "red bag",
+        "seed": 1,
+        "steps": 1,
+        "batch_size": 1,
+        "width": 64,
+        "height": 64,
+    },
+    "/sdapi/v1/options": {"sd_model_checkpoint": "tiny"},
+}
+STRICT = ("/v1/images/generations", "/sdapi/v1/options")  # the WebUI's tools may send fields of their own
+WRONG: dict[str, list[Any]] = {
+    "prompt": ["", "  ", 5, [], {"a": 1}, True, "x" * 32_001, "\ud800"],
+    "n": [0, 11, -1, 1.5, "two", [], 10**30],
+    "size": ["17x16", "big", "64", "64x", "-64x64", "99999x99999", 64, [64, 64], "6" * 400 + "x64"],
+    "seed": [-2, 2**32, 1.5, "seven", [], 10**40],
+    "steps": [0, 101, -4, 2.5, "many", {}],
+    "batch_size": [0, 11, -1, 1.5, "two", []],
+    "width": [1, 8193, -64, 64.5, "wide"],
+    "height": [1, 8193, -64, 64.5, "high"],
+    "sd_model_checkpoint": [5, [], {}, "../tiny", "/etc/passwd", "\x00"],
+}
+SAME = {"width": "size", "height": "size", "sd_model_checkpoint": "model"}
+
+
+def wrong(draw: random.Random) -> tuple[str, bytes, set[str | None]]:
+    """A route, a body, and the fields of which one must be named."""
+    path = draw.choice(list(ROUTES))
+    body = dict(ROUTES[path])
+    kind = draw.choice(["value", "value", "value", "unknown", "cut", "bytes", "shape"])
+    if kind == "value":
+        field = draw.choice(list(body))
+        body[field] = draw.choice(WRONG[field])
+        return path, json.dumps(body).encode(), {field, SAME.get(field)}
+    if kind == "unknown" and path in STRICT:
+        field = "".join(draw.choices("abcdefgh_-é漢", k=9))
+        return path, json.dumps({**body, field: draw.choice([1, "x", None, [], {}])}).encode(), {field}
+    whole = json.dumps(body).encode()
+    if kind == "cut":
+        return path, whole[: draw.randrange(1, len(whole))], {None}
+    if kind == "bytes":
+        place = draw.randrange(len(whole))
+        return path, whole[:place] + bytes(draw.choices(range(128, 256), k=3)) + whole[place:], {None}
+    return path, draw.choice([b"", b"null", b"[]", b"5", b'"x"', b"[" * 5000, b"{" * 5000]), {None}
+
+
+@pytest.mark.slow
+def test_a_thousand_malformed_requests(http: httpx.Client, studio: Studio) -> None:
+    draw = random.Random(20261124)
+    for number in range(1000):
+        path, content, fields = wrong(draw)
+        answer = http.post(path, content=content, headers={"Content-Type": "application/json"})
+        told = f"{number}: {path} {content[:200]!r} -> {answer.status_code} {answer.text[:300]}"
+        assert answer.status_code in (400, 404), told
+        assert answer.headers["content-type"] == "application/problem+json", told
+        problem = answer.json()
+        assert problem["detail"], told
+        assert problem["request_id"] == answer.headers["x-request-id"], told
+        if None not in fields or problem["error"]["param"] is not None:
+            named = (problem["error"]["param"] or "").partition(".")[0]
+            assert named in fields or None in fields, told
+    assert studio.waiting == 0
+    good = {"prompt": "red bag", "steps": 1}
+    assert http.post("/v1/images/generations", json=good).status_code == 200
