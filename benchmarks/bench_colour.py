@@ -174,11 +174,14 @@ def structure(before: Subject, after: Subject, *, level: bool) -> float:
 
     assert before.alpha is not None
     product = before.alpha > 0.9
-    planes = []
+    planes: list[Plane] = []
+    middle = 0.0
     for subject in (before, after):
         lightness = to_lab(subject.pixels)[..., 0]
         inside = lightness[product]
-        planes.append(np.where(product, lightness - (0 if level else inside.mean()), 0.0))
+        middle = middle if planes else float(inside.mean())
+        moved = lightness if level else lightness - (inside.mean() - middle)
+        planes.append(np.where(product, moved, middle))
     _, field = structural_similarity(  # type: ignore[no-untyped-call]
         planes[0], planes[1], data_range=100.0, full=True
     )

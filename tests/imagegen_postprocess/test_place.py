@@ -122,3 +122,17 @@ def test_nothing_to_place_is_refused() -> None:
     with pytest.raises(PictureInvalid, match="transparent throughout") as refusal:
         place(rectangle(0, 0, 0, 0), Recipe())
     assert refusal.value.field == "picture"
+
+
+def test_what_is_faint_never_reaches_the_ring_and_the_product_does() -> None:
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[30:70, 30:70] = 1
+    alpha[70:80, 30:70] = 0.3  # what a shadow left
+    subject = Subject(np.full((100, 100, 3), 60, np.uint8), alpha)
+    picture, note = place(subject, Recipe(width=400, height=400, fill=0.96))
+    pixels = np.asarray(picture)
+    assert (pixels[-4:] == 255).all()
+    assert (pixels[385:390, 200] < 255).all()
+    assert note.detail["product_box"] == [8, 8, 392, 392]
+    full, _ = place(subject, Recipe(width=400, height=400, fill=1.0))
+    assert (np.asarray(full)[12, 50:350] == 60).all()

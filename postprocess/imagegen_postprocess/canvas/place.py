@@ -16,6 +16,7 @@ from imagegen_postprocess.subject import Plane, Subject
 # Alpha from which a pixel counts as product when its box is measured: fainter are soft shadows and filter
 # tails.
 PRODUCT_ALPHA = 0.5
+RING = 0.01  # of the frame's shorter side: where a background is looked at
 _FAINTEST_ALPHA = 1 / 255  # resampling rings below this; such pixels are background
 
 
@@ -34,6 +35,8 @@ def place(subject: Subject, recipe: Recipe) -> tuple[Image.Image, StepNote]:
         box, fill = product_box(subject.alpha), recipe.fill
     layout = lay_out(box, (subject.width, subject.height), frame, fill)
     light, alpha = _resample(subject, layout.source, layout.size)
+    if subject.alpha is not None:
+        light, alpha = _clear_ring(light, alpha, layout.offset, frame)
     shade = None
     if recipe.shadow != "none" and subject.alpha is not None:
         on_frame = np.zeros((frame[1], frame[0]), np.float32)
@@ -95,6 +98,28 @@ def _resample(
     alpha[alpha < _FAINTEST_ALPHA] = 0.0
     premultiplied = np.clip(np.stack(resized[1:], axis=-1) / overshoot[..., None], 0.0, alpha[..., None])
     return premultiplied, alpha
+
+
+def _clear_ring(
+    light: Plane, alpha: Plane, offset: tuple[int, int], frame: tuple[int, int]
+) -> tuple[Plane, Plane]:
+    """Without what is faint near the frame's edge: a shadow's remains, which no product box counts, take
+    the background from the ring where marketplaces measure it. The product itself is kept."""
+    ring = max(1, round(RING * min(frame)))
+    rows = offset[1] + np.arange(alpha.shape[0])
+    columns = offset[0] + np.arange(alpha.shape[1])
+    down, across = np.minimum(rows, frame[1] - 1 - rows), np.minimum(columns, frame[0] - 1 - columns)
+    inside = np.clip((np.minimum(down[:, None], across) - ring) / ring, 0, 1)
+    near = (inside < 1) & (alpha > 0)
+    if not near.any():
+        return light, alpha
+    solid = np.clip((alpha[near] - 0.35) / (PRODUCT_ALPHA - 0.35), 0, 1)  # what counts as product stays
+    kept = (inside[near] + (1 - inside[near]) * solid).astype(np.float32)
+    light, alpha = light.copy(), alpha.copy()
+    light[near] *= kept[:, None]
+    alpha[near] *= kept
+    alpha[alpha < _FAINTEST_ALPHA] = 0.0
+    return light, alpha
 
 
 def _window(alpha: Plane, offset: tuple[int, int]) -> tuple[slice, slice]:
