@@ -65,13 +65,13 @@ def main() -> None:
 
     def keep(name: str, outcome: Outcome) -> None:
         results[name] = {**asdict(outcome), "right": outcome.right}
-        print(name, json.dumps(results[name]), flush=True)
+        path = write_results("durability", "cpu", results)  # each at once: the whole takes long
+        print(name, json.dumps(results[name]), path, flush=True)
 
     keep("sqlite", _on_sqlite(options.model, options.rows, options.kills))
     with running_postgres() as postgres:
         keep("postgres", _on_postgres(options.model, options.rows, options.kills, postgres, restart=False))
         keep("restart", _on_postgres(options.model, options.rows, options.kills // 4, postgres, restart=True))
-    print(write_results("durability", "cpu", results))
 
 
 if __name__ == "__main__":

@@ -98,11 +98,16 @@ class Upkeep:
     def _bury_the_dead(self) -> None:
         """What dead workers held goes back into its queue, with a mark that tells how often that happened."""
         for id in self._workers.dead(self._admission.holders()):
-            held = DBOS.list_workflows(executor_id=id, status=PENDING, load_input=False, load_output=False)
+            held = [
+                workflow
+                for workflow in DBOS.list_workflows(
+                    executor_id=id, status=PENDING, load_input=False, load_output=False
+                )
+                if workflow.queue_name is not None  # the others are bound to a place on their machine
+            ]
             for workflow in held:
-                if workflow.queue_name is None:
-                    continue
                 crashes = (workflow.attributes or {}).get("crashes", 0) + 1
                 DBOS.update_workflow_attributes(workflow.workflow_id, {"crashes": crashes}, merge=True)
                 DBOS.resume_workflows([workflow.workflow_id], queue_name=workflow.queue_name)
-            log.warning("worker %s is gone; %d jobs go to others", id, len(held))
+            if held:  # else another worker was faster
+                log.warning("worker %s is gone; %d jobs go to others", id, len(held))
