@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -29,15 +29,27 @@ def optimize(
     ema_halflife: int,
     state_path: Path,
     muon: bool = False,
+    shares: Mapping[str, float] | None = None,
 ) -> None:
-    """AdamW (or Muon), warm-up, linear end. Resumes from `state_path`; `network` ends holding the average."""
+    """AdamW (or Muon), warm-up, linear end. Resumes from `state_path`; `network` ends holding the average.
+
+    shares: of the learning rate, by the first word of a parameter's name, for parts that learnt before.
+    """
     parameters = dict(network.named_parameters())
+    shares = shares or {}
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        groups.setdefault(shares.get(name.split(".")[0], 1.0), []).append(parameter)
     optimizer: torch.optim.Optimizer
     if muon:
         optimizer = Muon(parameters.values(), lr=learning_rate)
     else:
         optimizer = torch.optim.AdamW(
-            parameters.values(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
+            [{"params": group, "share": share} for share, group in groups.items()],
+            lr=learning_rate,
+            betas=(0.9, 0.95),
+            weight_decay=0.01,
+            fused=True,
         )
     average = Average(parameters, ema_halflife)
     elapsed, steps, smooth = 0.0, 0, 0.0
@@ -71,7 +83,7 @@ def optimize(
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
         optimizer.step()
         optimizer.zero_grad()
         average.update(parameters, batch)

@@ -21,6 +21,8 @@ from imagegen_postprocess.colour.linear import to_light, to_pixels
 from imagegen_postprocess.subject import Mask, Pixels, Plane
 
 BAND = 2.5  # half width of the unknown band around the outline, in pixels of the coarse map
+_OVERSHOOT = np.float32(0.02)  # of linear light, that needs no other colour to explain it
+_NARROW = np.float32(0.1)  # room beside the backdrop below which a colour says little
 _CLEAR, _SOLID = 2 / 255, 0.995  # alpha below and above which a pixel is wholly background, wholly product
 
 
@@ -98,9 +100,13 @@ def _shade(light: Plane, behind: Plane, outer: Mask, clean: Mask, noise: float, 
 
 
 def _least_alpha(light: Plane, behind: Plane) -> Plane:
-    """The smallest alpha for which some real colour explains the pixel."""
-    brighter = (light - behind) / np.maximum(1 - behind, np.float32(1e-3))
-    darker = (behind - light) / np.maximum(behind, np.float32(1e-3))
+    """The smallest alpha for which some real colour explains the pixel.
+
+    A white backdrop is a shade below white and compression overshoots beside an edge: without the allowance
+    every such pixel would be wholly product, a rim of white specks.
+    """
+    brighter = (light - behind - _OVERSHOOT) / np.maximum(1 - behind, _NARROW)
+    darker = (behind - light - _OVERSHOOT) / np.maximum(behind, _NARROW)
     return np.clip(_largest(np.maximum(brighter, darker).astype(np.float32)), 0, 1)
 
 

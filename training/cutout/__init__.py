@@ -1,0 +1,1 @@
+"""The bundled cut-out network: its data, its recipe, its export."""
