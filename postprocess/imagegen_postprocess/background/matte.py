@@ -26,11 +26,14 @@ _NARROW = np.float32(0.1)  # room beside the backdrop below which a colour says 
 _CLEAR, _SOLID = 2 / 255, 0.995  # alpha below and above which a pixel is wholly background, wholly product
 
 
-def pull_matte(pixels: Pixels, behind: Plane, regions: Regions, noise: float) -> tuple[Pixels, Plane]:
+def pull_matte(
+    pixels: Pixels, behind: Plane, regions: Regions, noise: float, *, keep_shadow: bool = True
+) -> tuple[Pixels, Plane]:
     """Draw the alpha of a picture and clean its colours.
 
     pixels: uint8 sRGB [H, W, 3]. behind: linear backdrop [H, W, 3]. regions: masks, usually of a reduced
-    picture. noise: deviation of the backdrop in linear light. Returns uint8 sRGB [H, W, 3], black where alpha
+    picture. noise: deviation of the backdrop in linear light. keep_shadow: otherwise alpha is the product's
+    coverage alone. Returns uint8 sRGB [H, W, 3], black where alpha
     is 0, and alpha float32 [H, W].
     """
     height, width = pixels.shape[:2]
@@ -43,6 +46,8 @@ def pull_matte(pixels: Pixels, behind: Plane, regions: Regions, noise: float) ->
     shade = _shade(light, behind, outer, clean, noise, radius)
     coverage = _coverage(light - shade[..., None] * behind, product, inner, zoom, noise)
     coverage[~outer] = 0
+    if not keep_shadow:
+        behind, shade = shade[..., None] * behind, np.ones_like(shade)
     alpha = 1 - (1 - coverage) * shade
     # Where no real colour (none below black or above white) would explain the pixel, coverage was too low.
     alpha = np.where(coverage > 0.02, np.maximum(alpha, _least_alpha(light, behind)), alpha)
