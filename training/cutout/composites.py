@@ -52,10 +52,16 @@ class Composer:
         """RGBA in 0..1, straight colours."""
         layer = np.zeros((height, width, 4), np.float32)
         for _ in range(rng.randint(2, 3) if rng.random() < SEVERAL else 1):
-            thing = invent(rng) if rng.random() < INVENTED else self.foregrounds[rng.randrange(len(self.foregrounds))]
+            thing = (
+                invent(rng)
+                if rng.random() < INVENTED
+                else self.foregrounds[rng.randrange(len(self.foregrounds))]
+            )
             placed = _placed(thing, width, height, rng)
             over = placed[..., 3:]
-            layer[..., :3] = np.where(over > 0, over * placed[..., :3] + (1 - over) * layer[..., :3], layer[..., :3])
+            layer[..., :3] = np.where(
+                over > 0, over * placed[..., :3] + (1 - over) * layer[..., :3], layer[..., :3]
+            )
             layer[..., 3:] = over + (1 - over) * layer[..., 3:]
         return layer
 
@@ -78,10 +84,17 @@ def _placed(thing: Pixels, width: int, height: int, rng: random.Random) -> Plane
     linear = zoom * np.diag([stretch, 1 / stretch]) @ turn @ np.diag([mirror, 1.0])
     shift = np.array([x, y]) - linear @ np.array([wide / 2, tall / 2])
     if zoom < 0.6:  # averaged before it is shrunk, against jagged edges
-        thing = cv2.GaussianBlur(thing, (0, 0), 0.4 / zoom)
-    mapped = cv2.warpAffine(
-        thing, np.hstack([linear, shift[:, None]]), (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-    ).astype(np.float32) / 255
+        thing = np.asarray(cv2.GaussianBlur(thing, (0, 0), 0.4 / zoom), np.uint8)
+    mapped = (
+        cv2.warpAffine(
+            thing,
+            np.hstack([linear, shift[:, None]]),
+            (width, height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+        ).astype(np.float32)
+        / 255
+    )
     colours, alpha = mapped[..., :3], mapped[..., 3:]
     # Colours of cut-outs are black where alpha is 0; carry the product's own outward before they are mixed.
     weight = cv2.blur(alpha, (7, 7))[..., None]
@@ -90,13 +103,13 @@ def _placed(thing: Pixels, width: int, height: int, rng: random.Random) -> Plane
     if rng.random() < 0.5:
         sharp = colours + rng.uniform(0.2, 1.0) * (colours - cv2.GaussianBlur(colours, (0, 0), 1.2))
         colours = np.clip(sharp, 0, 1)
-    return np.dstack([colours, alpha]).astype(np.float32)
+    return np.asarray(np.dstack([colours, alpha]), np.float32)
 
 
 def _relit(colours: Plane, rng: random.Random) -> Plane:
     """The product in another light or another colour."""
     gain = np.array([rng.uniform(0.8, 1.2) for _ in range(3)], np.float32) * rng.uniform(0.7, 1.25)
-    colours = np.clip(colours * gain, 0, 1) ** rng.uniform(0.7, 1.4)
+    colours = np.asarray(np.clip(colours * gain, 0, 1) ** rng.uniform(0.7, 1.4), np.float32)
     if rng.random() < 0.25:
         colours = colours[..., rng.sample(range(3), 3)]
     if rng.random() < 0.08:
@@ -109,14 +122,16 @@ def _shadowed(scene: Plane, alpha: Plane, rng: random.Random) -> Plane:
     if rng.random() > SHADOWED:
         return scene
     height, width = alpha.shape
-    move = np.float32([[1, 0, rng.uniform(-0.05, 0.05) * width], [0, rng.uniform(0.9, 1.0), rng.uniform(0, 0.06) * height]])
+    move = np.array(
+        [[1, 0, rng.uniform(-0.05, 0.05) * width], [0, rng.uniform(0.9, 1.0), rng.uniform(0, 0.06) * height]]
+    )
     if rng.random() < 0.3:  # flattened onto the floor
         rows = np.flatnonzero((alpha > 0.5).any(axis=1))
         if len(rows):
             flat = rng.uniform(0.05, 0.3)
-            move = np.float32([[1, rng.uniform(-0.3, 0.3), 0], [0, flat, (1 - flat) * float(rows[-1])]])
-    shadow = cv2.warpAffine(alpha, move, (width, height))
-    shadow = cv2.GaussianBlur(shadow, (0, 0), rng.uniform(0.008, 0.06) * max(width, height))
+            move = np.array([[1, rng.uniform(-0.3, 0.3), 0], [0, flat, (1 - flat) * float(rows[-1])]])
+    cast = cv2.warpAffine(alpha, move, (width, height))
+    shadow = np.asarray(cv2.GaussianBlur(cast, (0, 0), rng.uniform(0.008, 0.06) * max(width, height)))
     return np.asarray(scene * (1 - rng.uniform(0.1, 0.65) * shadow[..., None]), np.float32)
 
 
@@ -130,7 +145,7 @@ def _photographed(picture: Plane, rng: random.Random) -> Pixels:
         corner = np.array([[rng.uniform(0.6, 1.2) for _ in range(2)] for _ in range(2)], np.float32)
         picture = picture * cv2.resize(corner, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
     if rng.random() < 0.3:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.1))
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.1)), np.float32)
     if rng.random() < 0.5:
         generator = np.random.default_rng(rng.getrandbits(32))
         noise = generator.standard_normal((height, width, 3), dtype=np.float32)
@@ -138,5 +153,6 @@ def _photographed(picture: Plane, rng: random.Random) -> Pixels:
     pixels = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.6:
         quality = [cv2.IMWRITE_JPEG_QUALITY, rng.randint(35, 95)]
-        pixels = cv2.imdecode(cv2.imencode(".jpg", pixels[..., ::-1], quality)[1], cv2.IMREAD_COLOR)[..., ::-1]
+        file = cv2.imencode(".jpg", pixels[..., ::-1], quality)[1]
+        pixels = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
     return np.ascontiguousarray(pixels)

@@ -43,7 +43,9 @@ def fit(network: CutOutNetwork, composer: Composer, config: CutOutConfig, state:
     )
 
 
-def _batch(composer: Composer, width: int, height: int, size: int, rng: random.Random) -> tuple[Tensor, Tensor]:
+def _batch(
+    composer: Composer, width: int, height: int, size: int, rng: random.Random
+) -> tuple[Tensor, Tensor]:
     drawn = [composer.draw(width, height, rng) for _ in range(size)]
     pixels = torch.from_numpy(np.stack([composite.pixels for composite in drawn])).permute(0, 3, 1, 2)
     alpha = torch.from_numpy(np.stack([composite.alpha for composite in drawn]))[:, None]

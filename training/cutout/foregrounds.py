@@ -6,6 +6,7 @@ Written once as RGBA PNGs in one npz per split, so that training reads nothing e
 import io
 import logging
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -38,7 +39,7 @@ class Foregrounds:
 
     def __getitem__(self, index: int) -> Pixels:
         picture = cv2.imdecode(np.frombuffer(self.encoded[index], np.uint8), cv2.IMREAD_UNCHANGED)
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA), np.uint8)
+        return np.asarray(cv2.cvtColor(np.asarray(picture, np.uint8), cv2.COLOR_BGRA2RGBA), np.uint8)
 
 
 def prepare_foregrounds(parquet: Path, target: Path) -> None:
@@ -47,9 +48,7 @@ def prepare_foregrounds(parquet: Path, target: Path) -> None:
         return
     target.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[bytes]] = {"train": [], "held-out": []}
-    seen = 0
-    for product in read_products(parquet):
-        seen += 1
+    for seen, product in enumerate(read_products(parquet), start=1):
         cut = sure_cut_out(product.encoded)
         if cut is not None:
             found["held-out" if product.held_out else "train"].append(_png(cut))
@@ -64,7 +63,7 @@ def read_foregrounds(path: Path) -> Foregrounds:
     with np.load(path) as file:
         bounds = file["bounds"]
         joined = file["joined"].tobytes()
-    return Foregrounds([joined[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)])
+    return Foregrounds([joined[start:end] for start, end in pairwise(bounds)])
 
 
 def sure_cut_out(encoded: bytes) -> Pixels | None:
@@ -77,7 +76,7 @@ def sure_cut_out(encoded: bytes) -> Pixels | None:
     soft = float(((alpha > 0.05) & (alpha < 0.95)).sum()) / max(1.0, float((alpha > 0.5).sum()))
     if float(note.detail["confidence"]) < SURE or not SHARES[0] < share < SHARES[1] or soft > SOFT:  # type: ignore[arg-type]
         return None
-    # What is left of a soft shadow is not product: a quarter of coverage becomes none, and the edge stays where it was.
+    # A quarter of coverage, a soft shadow's rest, becomes none; the edge stays where it was.
     alpha = np.clip((alpha - 0.25) / 0.5, 0, 1)
     rows, columns = np.flatnonzero((alpha > 0.5).any(1)), np.flatnonzero((alpha > 0.5).any(0))
     top, left = max(0, rows[0] - MARGIN), max(0, columns[0] - MARGIN)

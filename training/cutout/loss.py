@@ -23,7 +23,9 @@ def _segmentation(logits: Tensor, alpha: Tensor) -> Tensor:
     high = functional.max_pool2d(alpha, side, 1, EDGE_REACH)
     low = -functional.max_pool2d(-alpha, side, 1, EDGE_REACH)
     weight = 1 + EDGE_WEIGHT * (high - low)
-    entropy = functional.binary_cross_entropy_with_logits(logits, alpha, weight, reduction="sum") / weight.sum()
+    entropy = (
+        functional.binary_cross_entropy_with_logits(logits, alpha, weight, reduction="sum") / weight.sum()
+    )
     guess = torch.sigmoid(logits)
     both = (guess * alpha).sum(dim=(1, 2, 3))
     either = (guess + alpha - guess * alpha).sum(dim=(1, 2, 3))

@@ -14,7 +14,14 @@ from torch.nn import functional
 
 # expansion, channels, blocks, stride of the first, kernel; the published network's, less its last block of
 # the sixth stage and its seventh stage, which only classify.
-STAGES = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5), (6, 192, 3, 2, 5))
+STAGES = (
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 3, 2, 5),
+)
 STEM = 32
 WIDTHS = (96, 64, 48, 32, 16)  # of the decoder, at 1/32, 1/16, 1/8, 1/4 and 1/2 of the input
 MULTIPLE = 32  # sides of the input must be multiples of this
@@ -43,7 +50,7 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Pixels [B, 3, H, W] in -1..1 -> features at 1/2 (16 channels), 1/4 (24), 1/8 (40), 1/16 (112), 1/32 (192)."""
+    """Pixels [B, 3, H, W] in -1..1 -> 16, 24, 40, 112 and 192 features at 1/2 to 1/32."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +92,7 @@ class Refine(nn.Module):
 
 
 class CutOutNetwork(nn.Module):
-    """Pixels [B, 3, H, W] in -1..1, sides multiples of 32 -> logits of the product's coverage [B, 1, H, W]."""
+    """Pixels [B, 3, H, W] in -1..1, sides multiples of 32 -> logits of the coverage [B, 1, H, W]."""
 
     def __init__(self) -> None:
         super().__init__()

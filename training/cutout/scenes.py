@@ -1,4 +1,4 @@
-"""What stands behind the product: plain sheets, textures, tables before walls, amateur photos out of focus."""
+"""What stands behind the product: plain sheets, textures, tables before walls, photos out of focus."""
 
 import random
 import zlib
@@ -53,13 +53,13 @@ class Scenes:
     def _photo(self, width: int, height: int, rng: random.Random) -> Plane:
         """A crop of a photo, so that the garment in it is rarely whole."""
         encoded = np.frombuffer(rng.choice(self.photos), np.uint8)
-        photo = cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        photo = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
         share = rng.uniform(0.3, 0.8)
         across, down = max(8, round(photo.shape[1] * share)), max(8, round(photo.shape[0] * share))
         left, top = rng.randint(0, photo.shape[1] - across), rng.randint(0, photo.shape[0] - down)
         part = np.rot90(photo[top : top + down, left : left + across], rng.randrange(4))
         resized = cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=cv2.INTER_CUBIC)
-        return np.asarray(resized, np.float32) / 255
+        return np.asarray(resized / np.float32(255), np.float32)
 
     def _with_clutter(self, scene: Plane, rng: random.Random) -> Plane:
         """Other things behind the product, never as sharp as it."""
@@ -70,11 +70,17 @@ class Scenes:
             longest = rng.uniform(0.2, 0.9) * max(width, height)
             zoom = longest / max(thing.shape[:2])
             size = max(2, round(thing.shape[1] * zoom)), max(2, round(thing.shape[0] * zoom))
-            thing = cv2.resize(thing, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
+            interpolation = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+            thing = np.asarray(cv2.resize(thing, size, interpolation=interpolation), np.uint8)
             if rng.random() < 0.5:
                 thing = np.rot90(thing, rng.randrange(4))
             layer = np.zeros((height, width, 4), np.float32)
-            _lay(layer, thing, rng.randint(-size[0] // 2, width - size[0] // 2), rng.randint(-size[1] // 2, height - size[1] // 2))
+            _lay(
+                layer,
+                thing,
+                rng.randint(-size[0] // 2, width - size[0] // 2),
+                rng.randint(-size[1] // 2, height - size[1] // 2),
+            )
             layer[..., :3] *= layer[..., 3:]
             layer = _blurred(layer, rng.uniform(2.5, 9))
             scene = scene * (1 - layer[..., 3:]) + layer[..., :3]

@@ -21,7 +21,9 @@ _SUB = 3  # fractional bits of cv2's coordinates
 
 def invent(rng: random.Random) -> Pixels:
     """uint8 RGBA [256, 256, 4]: an object about as large as the picture."""
-    draw: Callable[[Pixels, random.Random], None] = rng.choice((_blob, _boxes, _frame, _furniture, _ladder, _cable, _cable))
+    draw: Callable[[Pixels, random.Random], None] = rng.choice(
+        (_blob, _boxes, _frame, _furniture, _ladder, _cable, _cable)
+    )
     mask = np.zeros((SIDE * FINE, SIDE * FINE), np.uint8)
     draw(mask, rng)
     alpha = cv2.resize(mask, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
@@ -29,11 +31,15 @@ def invent(rng: random.Random) -> Pixels:
     if rng.random() < 0.6:  # parts of another shade: a second drawing clipped to the first
         part = np.zeros_like(mask)
         rng.choice((_blob, _boxes, _frame))(part, rng)
-        share = cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
-        surface = surface * (1 - share) + share * (texture if rng.random() < 0.3 else plain)(SIDE, SIDE, rng)
+        share = (
+            cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
+        )
+        other = (texture if rng.random() < 0.3 else plain)(SIDE, SIDE, rng)
+        surface = np.asarray(surface * (1 - share) + share * other, np.float32)
     if rng.random() < 0.7:  # rounded: darker where the outline is near
         depth = cv2.distanceTransform((alpha > 127).astype(np.uint8), cv2.DIST_L2, 3)
-        surface = surface * (rng.uniform(0.4, 0.9) + 0.6 * np.clip(depth / rng.uniform(3, 30), 0, 1))[..., None]
+        light = rng.uniform(0.4, 0.9) + 0.6 * np.clip(depth / rng.uniform(3, 30), 0, 1)
+        surface = np.asarray(surface * light[..., None], np.float32)
     rgb = np.rint(np.clip(surface, 0, 1) * 255).astype(np.uint8)
     return np.dstack([rgb, alpha])
 
@@ -62,13 +68,25 @@ def _boxes(mask: Pixels, rng: random.Random) -> None:
 
 
 def _frame(mask: Pixels, rng: random.Random) -> None:
-    left, top, right, bottom = _at(rng, 0.05, 0.3), _at(rng, 0.05, 0.3), _at(rng, 0.7, 0.95), _at(rng, 0.7, 0.95)
+    left, top, right, bottom = (
+        _at(rng, 0.05, 0.3),
+        _at(rng, 0.05, 0.3),
+        _at(rng, 0.7, 0.95),
+        _at(rng, 0.7, 0.95),
+    )
     thick = _at(rng, 0.015, 0.08)
     if rng.random() < 0.5:
         cv2.rectangle(mask, (left, top), (right, bottom), 255, thick)
     else:
         cv2.ellipse(
-            mask, ((left + right) // 2, (top + bottom) // 2), ((right - left) // 2, (bottom - top) // 2), 0, 0, 360, 255, thick
+            mask,
+            ((left + right) // 2, (top + bottom) // 2),
+            ((right - left) // 2, (bottom - top) // 2),
+            0,
+            0,
+            360,
+            255,
+            thick,
         )
     if rng.random() < 0.4:
         middle = (left + right) // 2
@@ -105,7 +123,12 @@ def _cable(mask: Pixels, rng: random.Random) -> None:
     for _ in range(rng.randint(1, 3)):
         knots = np.array([[rng.uniform(0.08, 0.92), rng.uniform(0.08, 0.92)] for _ in range(4)])
         t = np.linspace(0, 1, 60)[:, None]
-        curve = (1 - t) ** 3 * knots[0] + 3 * t * (1 - t) ** 2 * knots[1] + 3 * t**2 * (1 - t) * knots[2] + t**3 * knots[3]
+        curve = (
+            (1 - t) ** 3 * knots[0]
+            + 3 * t * (1 - t) ** 2 * knots[1]
+            + 3 * t**2 * (1 - t) * knots[2]
+            + t**3 * knots[3]
+        )
         points = np.rint(curve * SIDE * FINE).astype(np.int32)
         thick = max(3, _at(rng, 0.01, 0.06))
         cv2.polylines(mask, [points], False, 255, thick, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""Surfaces that nobody photographed: wood, cloth, noise, tiles, plain walls; float32 RGB [h, w, 3] in 0..1."""
+"""Surfaces that nobody photographed: wood, cloth, noise, tiles, walls; float32 RGB [h, w, 3] in 0..1."""
 
 import random
 
@@ -28,7 +28,7 @@ def plain(width: int, height: int, rng: random.Random) -> Plane:
     angle = rng.uniform(0, 2 * np.pi)
     slope = (np.cos(angle) * x + np.sin(angle) * y) * rng.uniform(0, 0.3)
     vignette = (x * x + y * y) * rng.uniform(-0.05, 0.25)
-    return np.clip(surface * (1 + slope - vignette)[..., None], 0, 1).astype(np.float32)
+    return np.asarray(np.clip(surface * (1 + slope - vignette)[..., None], 0, 1), np.float32)
 
 
 def clouds(width: int, height: int, rng: random.Random) -> Plane:
@@ -55,7 +55,7 @@ def cloth(width: int, height: int, rng: random.Random) -> Plane:
     weave = 0.5 + 0.25 * (np.sin(2 * np.pi * x / period) + np.sin(2 * np.pi * y / period))
     folds = _octaves(width, height, rng, 2)
     colour = np.array([rng.uniform(0.1, 1.0) for _ in range(3)], np.float32)
-    return np.clip(colour * (0.5 + 0.2 * weave + 0.5 * folds)[..., None], 0, 1).astype(np.float32)
+    return np.asarray(np.clip(colour * (0.5 + 0.2 * weave + 0.5 * folds)[..., None], 0, 1), np.float32)
 
 
 def tiles(width: int, height: int, rng: random.Random) -> Plane:
@@ -64,8 +64,12 @@ def tiles(width: int, height: int, rng: random.Random) -> Plane:
     rows, columns = height // down + 2, width // across + 2
     first = np.array([rng.uniform(0.1, 0.95) for _ in range(3)])
     spread = rng.choice((0.05, 0.15, 0.5))
-    shades = np.clip(first + spread * (np.random.default_rng(rng.getrandbits(32)).random((rows, columns, 3)) - 0.5), 0, 1)
-    large = cv2.resize(shades.astype(np.float32), (columns * across, rows * down), interpolation=cv2.INTER_NEAREST)
+    shades = np.clip(
+        first + spread * (np.random.default_rng(rng.getrandbits(32)).random((rows, columns, 3)) - 0.5), 0, 1
+    )
+    large = cv2.resize(
+        shades.astype(np.float32), (columns * across, rows * down), interpolation=cv2.INTER_NEAREST
+    )
     joint, shade = rng.randint(1, 4), rng.uniform(0, 1)
     for start in range(0, rows * down, down):
         large[start : start + joint] = shade
@@ -95,7 +99,9 @@ def speckle(width: int, height: int, rng: random.Random) -> Plane:
 
 def _grid(width: int, height: int) -> tuple[Plane, Plane]:
     y, x = np.meshgrid(
-        np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32), indexing="ij"
+        np.linspace(-1, 1, height, dtype=np.float32),
+        np.linspace(-1, 1, width, dtype=np.float32),
+        indexing="ij",
     )
     return y, x
 
@@ -106,7 +112,9 @@ def _octaves(width: int, height: int, rng: random.Random, octaves: int, stretch:
     cells = rng.uniform(1.5, 6)
     for _ in range(octaves):
         shape = max(2, round(cells * (stretch if stretch > 1 else 1))), max(2, round(cells))
-        total += weight * cv2.resize(generator.random(shape, dtype=np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+        total += weight * cv2.resize(
+            generator.random(shape, dtype=np.float32), (width, height), interpolation=cv2.INTER_CUBIC
+        )
         cells, weight = cells * rng.uniform(1.8, 3), weight * rng.uniform(0.3, 0.7)
     low, high = float(total.min()), float(total.max())
     return (total - low) / max(high - low, 1e-6)
@@ -122,4 +130,6 @@ def _between(share: Plane, rng: random.Random) -> Plane:
 def _turned(surface: Plane, width: int, height: int, rng: random.Random) -> Plane:
     if rng.random() < 0.5:
         return surface
-    return np.asarray(cv2.resize(np.ascontiguousarray(surface.transpose(1, 0, 2)), (width, height)), np.float32)
+    return np.asarray(
+        cv2.resize(np.ascontiguousarray(surface.transpose(1, 0, 2)), (width, height)), np.float32
+    )
