@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads of the model; none leaves it to torch"
     )
+    non_commercial_models: bool = Field(
+        False, description="let cut-outs use models whose licence forbids commercial use or does not state it"
+    )
     queue_size: int = Field(
         32, ge=1, le=100_000, description="pictures that may wait before requests are refused"
     )

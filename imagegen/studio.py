@@ -6,8 +6,9 @@ The command line, the server and batches all make this one call.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from imagegen.engine.queue import OnPreview, OnStep
-    from imagegen_postprocess import Finished, Recipe
+    from imagegen_postprocess import Finished, Models, Recipe
 
 Observe = Callable[[str, float, Mapping[str, str]], None]
 """Hears measurements: name, value, labels."""
@@ -127,7 +128,7 @@ class Studio:
         origin = origin_of(picture)
         if origin not in MADE_BY_MACHINE:
             origin = RETOUCHED
-        results = _finished(picture, recipes)
+        results = _finished(picture, recipes, self._models())
         pictures = [finished.picture for finished in results]
         if marked := self.settings.watermark and origin != RETOUCHED:
             pictures = [embed_watermark(each) for each in pictures]
@@ -148,6 +149,26 @@ class Studio:
     def forget(self, request: ImageRequest) -> None:
         """Drops what memory still holds of a request's picture. Raises ModelNotFound and InvalidRequest."""
         self._engine.forget(request)
+
+    def cut_out(self, picture: Image, method: str = "auto", *, keep_shadow: bool = False) -> Artifact:
+        """The product alone: RGBA at the picture's size. See `imagegen_postprocess.isolate`.
+
+        Raises InvalidRequest naming "cutout", InputFileInvalid naming "picture" (also where it shows no
+        product), MissingDependency.
+        """
+        from imagegen_postprocess import isolate, origin_of
+
+        started = time.perf_counter()
+        origin = origin_of(picture)
+        with _our_errors(""):
+            done = isolate(picture, method, keep_shadow=keep_shadow, models=self._models())
+        return Artifact(
+            picture=done.picture,
+            provenance=Provenance(origin if origin in MADE_BY_MACHINE else RETOUCHED),
+            timings={"cutout": time.perf_counter() - started},
+            report=done.report,
+            identity=self._identity,
+        )
 
     def models(self) -> list[ModelCard]:
         """The models installed on this machine."""
@@ -183,6 +204,12 @@ class Studio:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _models(self) -> Models:
+        from imagegen_postprocess import Models
+
+        settings = self.settings
+        return Models(settings.models_dir, settings.non_commercial_models, settings.threads)
 
     def _request(self, request: ImageRequest | str, options: dict[str, Any]) -> ImageRequest:
         if isinstance(request, str):
@@ -225,7 +252,7 @@ class Studio:
         if recipe is not None:
             started = time.perf_counter()
             recipe = replace(recipe, width=request.width, height=request.height)
-            (finished,) = _finished(picture, [recipe])
+            (finished,) = _finished(picture, [recipe], self._models())
             picture, report = finished.picture, finished.report
             timings["finish"] = time.perf_counter() - started
         marked = False
@@ -264,22 +291,33 @@ def _rules(recipe: Recipe | None) -> tuple[str, ...]:
     return (f"{preset.title}: generated pictures are {rule.bound} ({rule.note}); {rule.sources[0]}",)
 
 
-def _finished(picture: Image, recipes: Sequence[Recipe]) -> list[Finished]:
-    """imagegen_postprocess knows nothing of our error tree: its errors are put into it here."""
+def _finished(picture: Image, recipes: Sequence[Recipe], models: Models) -> list[Finished]:
+    from imagegen_postprocess import finish_each
+
+    with _our_errors("recipe."):
+        return finish_each(picture, recipes, models=models)
+
+
+@contextmanager
+def _our_errors(prefix: str) -> Iterator[None]:
+    """imagegen_postprocess knows nothing of our error tree: its errors are put into it here.
+
+    prefix: of the recipe's fields as the caller names them.
+    """
     from imagegen_postprocess import (
         DependencyMissing,
         FinishingError,
         ModelFileMissing,
         PictureInvalid,
-        finish_each,
+        ProductNotFound,
     )
 
     try:
-        return finish_each(picture, recipes)
+        yield
     except (DependencyMissing, ModelFileMissing) as error:
-        raise MissingDependency(error.message, field="recipe.cutout", hint=error.hint) from error
-    except PictureInvalid as error:
+        raise MissingDependency(error.message, field=f"{prefix}cutout", hint=error.hint) from error
+    except (PictureInvalid, ProductNotFound) as error:
         raise InputFileInvalid(error.message, field=error.field, hint=error.hint) from error
     except FinishingError as error:
-        field = f"recipe.{error.field}" if error.field else "recipe"
+        field = f"{prefix}{error.field}" if error.field else prefix.rstrip(".") or None
         raise InvalidRequest(error.message, field=field, hint=error.hint) from error

@@ -13,6 +13,7 @@ from imagegen import __version__
 from imagegen.cli.audit import audit
 from imagegen.cli.batch import batch
 from imagegen.cli.check import check
+from imagegen.cli.cutout import cutout
 from imagegen.cli.doctor import doctor
 from imagegen.cli.exit_codes import exit_code_table
 from imagegen.cli.failure import as_json, as_text
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (generate, batch, finish, check, inspect, presets, recipes, serve, worker, doctor):
+for _command in (generate, batch, finish, cutout, check, inspect, presets, recipes, serve, worker, doctor):
     app.command()(_command)
 app.add_typer(models, name="models")
 app.add_typer(keys, name="keys")

@@ -71,7 +71,7 @@ def finish(
         for done, file in enumerate(files, start=1):
             try:
                 for artifact, folder, taken in zip(
-                    studio.finish_each(_open(file), recipes), folders, names, strict=True
+                    studio.finish_each(open_photo(file), recipes), folders, names, strict=True
                 ):
                     chosen = artifact.recipe
                     assert chosen is not None
@@ -140,11 +140,11 @@ def _colour_of(file: Path) -> str:
     from imagegen_postprocess.colour.brand_colour import dominant_colour
     from imagegen_postprocess.intake import take_in
 
-    subject, _ = take_in(_open(file))
+    subject, _ = take_in(open_photo(file))
     return dominant_colour(cut_out(subject, "plain")[0])
 
 
-def _open(file: Path) -> Image:
+def open_photo(file: Path) -> Image:
     """Raises InputFileInvalid naming the file."""
     from imagegen.errors import InputFileInvalid
     from imagegen_postprocess import FinishingError, open_picture

@@ -14,6 +14,7 @@ from imagegen import __version__
 from imagegen.errors import ImagegenError
 from imagegen.settings import Settings
 from imagegen.weights.catalog import find_model, list_models
+from imagegen_postprocess import FinishingError
 
 # The instructions that decide which CPU paths there are (int8 dot products, bf16 tiles).
 CPU_FLAGS = (
@@ -27,16 +28,6 @@ CPU_FLAGS = (
     "amx_bf16",
     "asimddp",
 )
-
-MATTING_MODELS = (
-    "u2net",
-    "u2netp",
-    "silueta",
-    "isnet-general-use",
-    "birefnet-general",
-    "birefnet-general-lite",
-    "bria-rmbg",
-)  # of rembg's models those that cut out products
 
 
 def survey(settings: Settings) -> dict[str, Any]:
@@ -58,7 +49,7 @@ def survey(settings: Settings) -> dict[str, Any]:
         "data": f"{settings.data_dir}, {_free(settings.data_dir) / 1e9:.1f} GB free",
         "models": [card.name for card in list_models(settings.models_dir)] or ["none"],
         "default": settings.model,
-        "cut-outs": ["plain backgrounds: built in", *_matting_models()],
+        "cut-outs": _cut_outs(settings),
         "kernels": [{"op": op, "implementation": name, "why": why} for op, name, why in describe(device)],
         "problems": _problems(settings, has_cuda),
     }
@@ -86,17 +77,42 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
 
 
-def _matting_models() -> list[str]:
-    """rembg's models whose files are on this machine; imagegen never downloads one."""
-    from imagegen_postprocess import FinishingError
+def cut_out_models(settings: Settings) -> list[dict[str, Any]]:
+    """Every cut-out network that can be named: `name`, `licence`, `commercial`, `present` (its file is on
+    this machine; imagegen never downloads one) and `allowed`."""
+    from imagegen_postprocess.background.models import BUNDLED, LICENCES
+    from imagegen_postprocess.background.network import FILE
     from imagegen_postprocess.background.rembg import find_model_file
 
     found = []
-    for name in MATTING_MODELS:
-        with suppress(FinishingError):
-            find_model_file(name, None)
-            found.append(name)
-    return [f"rembg: {', '.join(found)}" if found else "rembg: no models on this machine"]
+    for name, licence in LICENCES.items():
+        present = FILE.is_file() if name == BUNDLED else False
+        if name != BUNDLED:
+            with suppress(FinishingError):
+                find_model_file(name, settings.models_dir)
+                present = True
+        allowed = licence.commercial or settings.non_commercial_models
+        found.append(
+            {
+                "name": name,
+                "licence": licence.name,
+                "commercial": licence.commercial,
+                "present": present,
+                "allowed": allowed,
+            }
+        )
+    return found
+
+
+def _cut_outs(settings: Settings) -> list[str]:
+    models = [model for model in cut_out_models(settings) if model["present"]]
+    return [
+        "plain backgrounds: built in",
+        *(
+            f"{model['name']}: {model['licence']}" + ("" if model["allowed"] else ", not allowed")
+            for model in models
+        ),
+    ]
 
 
 def _problems(settings: Settings, has_cuda: bool) -> list[str]:

@@ -27,6 +27,7 @@ from imagegen.http.measure import Measure
 from imagegen.http.routes import (
     artifacts,
     check,
+    cutout,
     finish,
     health,
     images,
@@ -53,6 +54,7 @@ DESCRIPTION = "Product pictures made on this machine, in the words of OpenAI's I
 
 FILES = {
     check.PATH: check.MAX_PICTURE_BYTES,
+    cutout.PATH: cutout.MAX_PICTURE_BYTES,
     finish.PATH: finish.MAX_PICTURE_BYTES,
     inspect.PATH: inspect.MAX_PICTURE_BYTES,
     images.EDITS: images.MAX_EDIT_BYTES,
@@ -107,7 +109,7 @@ def create_app(
     app.state.leaving = False
     problems.install(app)
     openapi.install(app, keys_required=bool(ring))
-    for resource in (images, models, presets, recipes, finish, check, inspect, artifacts, webui, health):
+    for resource in (images, models, presets, recipes, finish, cutout, check, inspect, artifacts, webui, health):
         app.include_router(resource.router(studio, settings))
     if lasting is not None:
         records = lasting.deliverer.records

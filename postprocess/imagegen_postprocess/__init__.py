@@ -14,18 +14,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from imagegen_postprocess.background.models import Models
     from imagegen_postprocess.encoding import encode, encode_within
     from imagegen_postprocess.errors import (
         CertificateInvalid,
         DependencyMissing,
         FinishingError,
         ModelFileMissing,
+        ModelNotAllowed,
         PictureInvalid,
         PresetInvalid,
+        ProductNotFound,
         RecipeInvalid,
     )
     from imagegen_postprocess.finishing import Finished, finish, finish_each
     from imagegen_postprocess.intake import open_picture
+    from imagegen_postprocess.isolating import isolate
     from imagegen_postprocess.marketplaces.catalog import load_preset, preset_names
     from imagegen_postprocess.marketplaces.checker import CheckReport, check
     from imagegen_postprocess.marketplaces.preset import Preset
@@ -58,9 +62,12 @@ __all__ = [
     "Identity",
     "Inspection",
     "ModelFileMissing",
+    "ModelNotAllowed",
+    "Models",
     "PictureInvalid",
     "Preset",
     "PresetInvalid",
+    "ProductNotFound",
     "Recipe",
     "RecipeInvalid",
     "StepReport",
@@ -75,6 +82,7 @@ __all__ = [
     "finish_each",
     "has_room",
     "inspect_file",
+    "isolate",
     "kept_exif",
     "load_preset",
     "load_recipe",
@@ -106,9 +114,12 @@ _HOMES = {
     "Identity": "provenance.certificate",
     "Inspection": "provenance.inspection",
     "ModelFileMissing": "errors",
+    "ModelNotAllowed": "errors",
+    "Models": "background.models",
     "PictureInvalid": "errors",
     "Preset": "marketplaces.preset",
     "PresetInvalid": "errors",
+    "ProductNotFound": "errors",
     "Recipe": "recipe",
     "RecipeInvalid": "errors",
     "StepReport": "report",
@@ -123,6 +134,7 @@ _HOMES = {
     "finish_each": "finishing",
     "has_room": "provenance.watermark",
     "inspect_file": "provenance.inspection",
+    "isolate": "isolating",
     "kept_exif": "provenance.metadata",
     "load_preset": "marketplaces.catalog",
     "load_recipe": "recipes.catalog",

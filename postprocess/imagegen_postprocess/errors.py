@@ -4,7 +4,9 @@
     ├── RecipeInvalid                a value of the recipe is out of range, unknown or contradictory
     ├── PresetInvalid                the file of a marketplace's preset breaks the schema
     ├── PictureInvalid               the picture cannot be read, or is too small or too large
+    ├── ProductNotFound              there is nothing in the picture to cut out
     ├── ModelFileMissing             the file of the cut-out model asked for is not on this machine
+    ├── ModelNotAllowed              the licence of the cut-out model asked for has not been allowed here
     ├── DependencyMissing            an optional package (rembg, onnxruntime) is not installed
     └── CertificateInvalid           the certificate or key that files are signed with cannot be used
 
@@ -39,6 +41,14 @@ class PresetInvalid(FinishingError):
 
 class PictureInvalid(FinishingError):
     """The input is not a picture that can be finished."""
+
+
+class ProductNotFound(FinishingError):
+    """Nothing in the picture stands out as a product, so there is nothing to cut out."""
+
+
+class ModelNotAllowed(FinishingError):
+    """The licence of a cut-out model does not allow commercial use, and the owner has not allowed it."""
 
 
 class ModelFileMissing(FinishingError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image
 
 from imagegen_postprocess.background.cut_out import cut_out
+from imagegen_postprocess.background.models import Models
 from imagegen_postprocess.canvas.place import place
 from imagegen_postprocess.canvas.sharpen import sharpen
 from imagegen_postprocess.colour.brand_colour import match_brand_colour
@@ -32,32 +32,32 @@ class Finished:
     report: FinishReport
 
 
-def finish(picture: Image.Image, recipe: Recipe, *, models_dir: Path | None = None) -> Finished:
+def finish(picture: Image.Image, recipe: Recipe, *, models: Models | None = None) -> Finished:
     """Take a picture in and run the recipe's steps on it: cut-out, colours, canvas.
 
-    picture: any Pillow mode, 16 px to 100 megapixels; it is not modified. models_dir: a folder that is
-    searched for `<cutout>.onnx` before rembg's own folders. A step that declines says so in its report
+    picture: any Pillow mode, 16 px to 100 megapixels; it is not modified. models: what the owner says
+    about cut-out networks. A step that declines says so in its report
     (`applied` False and a note); what no step could honour raises FinishingError. The same picture and recipe
     give the same pixels on the same machine.
     """
-    return finish_each(picture, [recipe], models_dir=models_dir)[0]
+    return finish_each(picture, [recipe], models=models)[0]
 
 
 def finish_each(
-    picture: Image.Image, recipes: Sequence[Recipe], *, models_dir: Path | None = None
+    picture: Image.Image, recipes: Sequence[Recipe], *, models: Models | None = None
 ) -> list[Finished]:
     """`finish` by several recipes, in their order: one picture for several marketplaces.
 
     What the recipes begin with in common (for presets: everything up to the canvas) is done once.
     """
     taken: dict[Stage, tuple[Subject, Journal]] = {}
-    return [_finish(picture, recipe, models_dir, taken) for recipe in recipes]
+    return [_finish(picture, recipe, models, taken) for recipe in recipes]
 
 
 def _finish(
     picture: Image.Image,
     recipe: Recipe,
-    models_dir: Path | None,
+    models: Models | None,
     taken: dict[Stage, tuple[Subject, Journal]],
 ) -> Finished:
     if () not in taken:
@@ -71,7 +71,7 @@ def _finish(
         stage = (*stage, (name, tuple(recipe.parameters(name).values())))
         if stage not in taken:
             journal = journal.copy()
-            taken[stage] = journal.run(name, _BEFORE[name], subject, recipe, models_dir), journal
+            taken[stage] = journal.run(name, _BEFORE[name], subject, recipe, models), journal
     subject, journal = taken[stage]
     journal = journal.copy()
     result = journal.run("canvas", place, subject, recipe)
@@ -80,9 +80,11 @@ def _finish(
     return Finished(result, journal.report())
 
 
-_BEFORE: dict[str, Callable[[Subject, Recipe, Path | None], tuple[Subject, StepNote]]] = {
+_BEFORE: dict[str, Callable[[Subject, Recipe, Models | None], tuple[Subject, StepNote]]] = {
     "colour_card": lambda subject, recipe, _: calibrate(subject, recipe.colour_card),
-    "cutout": lambda subject, recipe, models_dir: cut_out(subject, recipe.cutout, models_dir),
+    "cutout": lambda subject, recipe, models: cut_out(
+        subject, recipe.cutout, models, keep_shadow=recipe.keep_shadow
+    ),
     "uneven_light": lambda subject, recipe, _: even_light(subject, recipe.uneven_light),
     "white_balance": lambda subject, recipe, _: balance_white(subject, recipe.white_balance),
     "exposure": lambda subject, recipe, _: expose(subject, recipe.exposure),

@@ -59,11 +59,12 @@ def open_picture(source: Path | bytes, *, name: str | None = None) -> Image.Imag
     return picture
 
 
-def take_in(picture: Image.Image) -> tuple[Subject, StepNote]:
+def take_in(picture: Image.Image, *, reduce: bool = True) -> tuple[Subject, StepNote]:
     """Any Pillow picture -> `Subject` (sRGB uint8 [H, W, 3]; alpha kept when the picture carries a cut-out).
 
     EXIF orientation is applied, an embedded ICC profile is converted to sRGB, 16-bit, grey, palette, CMYK and
-    transparent modes are understood, of an animation the current frame is used. Raises PictureInvalid.
+    transparent modes are understood, of an animation the current frame is used. reduce: pictures above 16
+    megapixels are made smaller. Raises PictureInvalid.
     """
     _require_size(picture, "the picture")
     detail: Detail = {"mode": picture.mode, "width": picture.width, "height": picture.height}
@@ -73,7 +74,7 @@ def take_in(picture: Image.Image) -> tuple[Subject, StepNote]:
     try:
         upright = ImageOps.exif_transpose(picture)
         even = _even_mode(upright)
-        reduction = max(1, math.ceil((even.width * even.height / WORKING_PIXELS) ** 0.5))
+        reduction = math.ceil((even.width * even.height / WORKING_PIXELS) ** 0.5) if reduce else 1
         if reduction > 1:
             even = even.reduce(reduction)
             detail["reduced_by"] = reduction

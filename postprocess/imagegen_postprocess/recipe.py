@@ -22,7 +22,7 @@ MAX_SIDE = 8192
 
 PARAMETERS: dict[str, dict[str, str]] = {
     "colour_card": {"strength": "colour_card"},
-    "cutout": {"method": "cutout"},
+    "cutout": {"method": "cutout", "keep_shadow": "keep_shadow"},
     "uneven_light": {"strength": "uneven_light"},
     "white_balance": {"strength": "white_balance"},
     "exposure": {"strength": "exposure"},
@@ -55,8 +55,9 @@ _HEX_COLOUR = re.compile(r"#[0-9a-f]{6}")
 class Recipe:
     """Ordered finishing steps and their strengths. Immutable, comparable, hashable.
 
-    cutout: "plain" (segment a product on a plain background, no model), "none", or the name of a rembg model
-        ("u2netp", "isnet-general-use", "birefnet-general", ...).
+    cutout: "auto" (the plain segmenter where the background is plain, else the bundled network), "plain",
+        "bundled", "none", or the name of a rembg model ("u2netp", "isnet-general-use", ...).
+    keep_shadow: a soft shadow on a plain background stays.
     background: "white" (exactly #ffffff), "transparent", or "#rrggbb".
     colour_card: 0 (do not look for one) to 1 (correct all colours by the ColorChecker in the picture).
     uneven_light: 0 to 1 (remove the whole change of light across the backdrop).
@@ -79,7 +80,7 @@ class Recipe:
     Raises RecipeInvalid, whose `field` names the culprit.
     """
 
-    cutout: str = "plain"
+    cutout: str = "auto"
     background: str = "white"
     white_balance: float = 1.0
     exposure: float = 1.0
@@ -94,9 +95,14 @@ class Recipe:
     shadow: str = "none"
     sharpen: float = 0.0
     metadata: str = "none"
+    keep_shadow: bool = True
 
     def __post_init__(self) -> None:
         _require_cutout(self.cutout)
+        if not isinstance(self.keep_shadow, bool):
+            raise RecipeInvalid(
+                f"keep_shadow is {self.keep_shadow!r}", field="keep_shadow", hint="Use true or false"
+            )
         object.__setattr__(self, "background", _require_background(self.background))
         shares = ("colour_card", "uneven_light", "white_balance", "exposure", "sharpen")
         for name, low in (*((share, 0.0) for share in shares), ("fill", 0.1)):
@@ -173,7 +179,9 @@ def _preset(name: object) -> Preset:
 def _require_cutout(value: object) -> None:
     if not isinstance(value, str) or not _MODEL_NAME.fullmatch(value):
         raise RecipeInvalid(
-            f"cutout is {value!r}", field="cutout", hint='Use "plain", "none" or the name of a rembg model'
+            f"cutout is {value!r}",
+            field="cutout",
+            hint='Use "auto", "plain", "bundled", "none" or a model\'s name',
         )
 
 

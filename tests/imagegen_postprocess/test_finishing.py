@@ -38,7 +38,7 @@ CASES: dict[str, tuple[Callable[[], Image.Image], Recipe]] = {
     ),
     "white-shoe-on-white": (
         lambda: photograph(shoe(192), (250, 250, 250), noise=1, seed=4),
-        Recipe(width=160, height=160),
+        Recipe("plain", width=160, height=160),
     ),
 }
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from imagegen_postprocess import ModelFileMissing, Recipe, RecipeInvalid, finish
+from imagegen_postprocess.background.models import Models
 from imagegen_postprocess.background.rembg import find_model_file
 from tests.imagegen_postprocess.drawn import bag, photograph
 
@@ -32,7 +33,7 @@ def put(path: Path, content: bytes = b"not a network") -> Path:
 
 def test_a_missing_file_is_refused_with_the_place_to_put_it(tmp_path: Path) -> None:
     with pytest.raises(ModelFileMissing, match=r"put u2net\.onnx into") as refusal:
-        finish(photograph(bag(64)), Recipe(cutout="u2net"), models_dir=tmp_path)
+        finish(photograph(bag(64)), Recipe(cutout="u2net"), models=Models(tmp_path))
     assert refusal.value.field == "cutout"
     assert str(tmp_path) in str(refusal.value)
     assert "downloaded" in str(refusal.value)
@@ -82,8 +83,10 @@ def test_a_missing_package_is_refused_by_name(missing: str, tmp_path: Path) -> N
         f"import sys; sys.modules[{missing!r}] = None\n"
         "from pathlib import Path; from PIL import Image\n"
         "from imagegen_postprocess import DependencyMissing, Recipe, finish\n"
+        "from imagegen_postprocess import Models\n"
         "try:\n"
-        f"    finish(Image.new('RGB', (32, 32)), Recipe('u2netp'), models_dir=Path({str(tmp_path)!r}))\n"
+        "    picture = Image.new('RGB', (32, 32))\n"
+        f"    finish(picture, Recipe('u2netp'), models=Models(Path({str(tmp_path)!r})))\n"
         "except DependencyMissing as error:\n"
         "    print(error.field, '|', error, '|', type(error.__cause__).__name__)\n"
     )
@@ -100,7 +103,7 @@ def test_a_real_model_cuts_out_a_real_photo_without_a_network(shared_data: Path,
     """One test for all that needs rembg: its first import takes tens of seconds."""
     with Image.open(shared_data / "cutouts" / "036.jpg") as photo:
         result = finish(
-            photo, Recipe(cutout="u2netp", background="transparent"), models_dir=shared_data / "weights"
+            photo, Recipe(cutout="u2netp", background="transparent"), models=Models(shared_data / "weights")
         )
     report = result.report["cutout"]
     assert report.applied
@@ -110,10 +113,10 @@ def test_a_real_model_cuts_out_a_real_photo_without_a_network(shared_data: Path,
 
     put(tmp_path / "silueta.onnx")
     with pytest.raises(ModelFileMissing, match="cannot be loaded"):
-        finish(photograph(bag(64)), Recipe(cutout="silueta"), models_dir=tmp_path)
+        finish(photograph(bag(64)), Recipe(cutout="silueta"), models=Models(tmp_path))
 
     for unfit in ("atlascloud", "sam", "u2net_custom", "invented"):
         put(tmp_path / f"{unfit}.onnx")
         with pytest.raises(RecipeInvalid, match=r"It knows: .*u2netp") as refusal:
-            finish(photograph(bag(64)), Recipe(cutout=unfit), models_dir=tmp_path)
+            finish(photograph(bag(64)), Recipe(cutout=unfit), models=Models(tmp_path))
         assert refusal.value.field == "cutout"

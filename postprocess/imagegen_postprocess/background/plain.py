@@ -40,11 +40,12 @@ HOLLOW, SOLID = 0.3, 0.7
 SMALLEST_PRODUCT = 0.0005
 
 
-def cut_out_plain(subject: Subject) -> tuple[Subject, StepNote]:
+def cut_out_plain(subject: Subject, *, keep_shadow: bool = True) -> tuple[Subject, StepNote]:
     """Give a subject its alpha, clean product colours and the backdrop's colour, or say why not.
 
     The note's confidence, 0..1, joins how plain the border is, how much of the outline is seen and how much
-    it encloses; below 0.5 the cautious division is delivered and the note says so.
+    it encloses; below 0.5 the cautious division is delivered and the note says so. keep_shadow: a soft shadow
+    becomes translucent black; otherwise it goes with the backdrop.
     """
     small = _reduced(subject.pixels)
     lab = to_lab(small)
@@ -89,7 +90,9 @@ def cut_out_plain(subject: Subject) -> tuple[Subject, StepNote]:
     detail |= {"product_share": round(float(regions.product.mean()), 4), "holes": regions.holes}
     behind = cv2.resize(backdrop.light(), (subject.width, subject.height), interpolation=cv2.INTER_LINEAR)
     noise = _linear_noise(backdrop, (red + green + blue) / 3)
-    pixels, alpha = pull_matte(subject.pixels, np.asarray(behind, np.float32), regions, noise)
+    pixels, alpha = pull_matte(
+        subject.pixels, np.asarray(behind, np.float32), regions, noise, keep_shadow=keep_shadow
+    )
     return Subject(pixels, alpha, (red, green, blue)), StepNote(True, detail, note)
 
 

@@ -1,0 +1,83 @@
+"""The bundled network: which pixels are product, whatever stands behind it.
+
+It sees about 320 x 320 pixels of the picture, in the picture's own proportions. It does not know how sure it
+may be: the confidence is the overlap it expects of its own answer.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from imagegen_postprocess.errors import DependencyMissing
+from imagegen_postprocess.subject import Pixels, Plane
+
+FILE = Path(__file__).parent / "weights" / "cutout.onnx"
+SIDE = 320  # pixels of a square input; other shapes have about as many
+MULTIPLE = 32
+LEAST, MOST = 96, 640
+
+_inference = threading.Lock()  # one session serves all callers, so its activations are held once
+
+
+def coverage(pixels: Pixels, threads: int | None = None) -> Plane:
+    """The product's share of each pixel at the network's own size.
+
+    pixels: uint8 sRGB [H, W, 3]. Returns float32 [h, w] in 0..1, h and w multiples of 32 (see `seen_size`).
+    Raises DependencyMissing, field "cutout", where onnxruntime is not installed.
+    """
+    width, height = seen_size(pixels.shape[1], pixels.shape[0])
+    larger = width * height > pixels.shape[0] * pixels.shape[1]
+    resized = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC if larger else cv2.INTER_AREA)
+    with _inference:
+        (answer,) = _session(threads).run(None, {"pixels": resized[None]})
+    return np.asarray(answer[0], np.float32)
+
+
+def seen_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of what the network sees of a picture: its proportions, rounded to multiples of 32.
+
+    Very long pictures are squeezed.
+    """
+    zoom = SIDE / (width * height) ** 0.5
+    across, down = (MULTIPLE * round(side * zoom / MULTIPLE) for side in (width, height))
+    return min(MOST, max(LEAST, across)), min(MOST, max(LEAST, down))
+
+
+def expected_overlap(answer: Plane) -> float:
+    """0..1: intersection over union of the answer with its own rounded version.
+
+    1 where every pixel is decided, less the wider the band of doubt is beside the product; 0 for no product.
+    """
+    product = answer > 0.5
+    either = float(answer[~product].sum()) + float(product.sum())
+    return float(answer[product].sum()) / either if product.any() else 0.0
+
+
+@lru_cache(maxsize=1)
+def _session(threads: int | None) -> Any:
+    """The one session that is kept; loading it takes a tenth of a second, importing onnxruntime one."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DependencyMissing(
+            f"cut-outs before a background that is not plain need onnxruntime: {error}",
+            field="cutout",
+            hint="Install imagegen[cpu] or imagegen[gpu], or use the cut-out 'plain'",
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # the arena keeps its largest size for good
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads sleep
+    options.log_severity_level = 3
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    available = onnxruntime.get_available_providers()
+    providers = [provider for provider in wanted if provider in available]
+    return onnxruntime.InferenceSession(str(FILE), options, providers=providers)

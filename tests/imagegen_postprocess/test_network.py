@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagegen_postprocess.background.network import LEAST, MOST, coverage, expected_overlap, seen_size
+from tests.imagegen_postprocess.drawn import bag
+from tests.imagegen_postprocess.textured import before_a_texture
+
+
+@given(st.integers(16, 9000), st.integers(16, 9000))
+def test_what_the_network_sees_has_a_size_that_it_takes(width: int, height: int) -> None:
+    across, down = seen_size(width, height)
+    assert across % 32 == down % 32 == 0
+    assert LEAST <= min(across, down) <= max(across, down) <= MOST
+
+
+@given(st.integers(200, 4000), st.floats(0.5, 2.0))
+def test_the_proportions_stay(height: int, shape: float) -> None:
+    across, down = seen_size(round(height * shape), height)
+    assert across / down == pytest.approx(shape, rel=0.2)
+
+
+def test_a_product_before_a_texture_is_found() -> None:
+    picture, alpha = before_a_texture(bag(320))
+    found = coverage(picture, 1) > 0.5
+    truth = alpha > 0.5
+    assert found.shape == truth.shape == (320, 320)
+    assert (found & truth).sum() / (found | truth).sum() > 0.85
+
+
+def test_the_expected_overlap_falls_with_doubt() -> None:
+    square = np.zeros((64, 64), np.float32)
+    square[16:48, 16:48] = 1
+    assert expected_overlap(square) == 1
+    assert expected_overlap(np.where(square > 0, 0.8, 0.1).astype(np.float32)) < 0.8
+    assert expected_overlap(np.zeros((64, 64), np.float32)) == 0
+
+
+def test_plain_pictures_need_no_onnxruntime() -> None:
+    code = (
+        "import sys; sys.modules['onnxruntime'] = None\n"
+        "import numpy as np; from PIL import Image\n"
+        "from imagegen_postprocess import DependencyMissing, Recipe, finish\n"
+        "white = np.full((96, 96, 3), 240, np.uint8); white[30:60, 30:60] = (40, 60, 160)\n"
+        "print(finish(Image.fromarray(white), Recipe()).report['cutout'].detail['method'])\n"
+        "noise = np.random.default_rng(1).integers(0, 255, (96, 96, 3), np.uint8)\n"
+        "try:\n"
+        "    finish(Image.fromarray(noise), Recipe())\n"
+        "except DependencyMissing as error:\n"
+        "    print(error.field, error.hint)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("plain\ncutout Install imagegen[cpu]")
