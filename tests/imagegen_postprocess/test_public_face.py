@@ -24,9 +24,12 @@ def test_the_public_face() -> None:
             "Identity",
             "Inspection",
             "ModelFileMissing",
+            "ModelNotAllowed",
+            "Models",
             "PictureInvalid",
             "Preset",
             "PresetInvalid",
+            "ProductNotFound",
             "Recipe",
             "RecipeInvalid",
             "StepReport",
@@ -41,6 +44,7 @@ def test_the_public_face() -> None:
             "finish_each",
             "has_room",
             "inspect_file",
+            "isolate",
             "kept_exif",
             "load_preset",
             "load_recipe",
@@ -82,7 +86,8 @@ def test_recipes_are_made_without_any_image_library() -> None:
 def test_a_plain_finish_needs_neither_onnxruntime_nor_rembg() -> None:
     code = (
         "import sys; from imagegen_postprocess import Recipe, finish; from PIL import Image; "
-        "finish(Image.new('RGB', (32, 32), 'white'), Recipe()); "
+        "photo = Image.new('RGB', (64, 64), 'white'); photo.paste((40, 60, 160), (20, 20, 44, 44)); "
+        "finish(photo, Recipe()); "
         "print([m for m in ('onnxruntime', 'rembg', 'torch') if m in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -118,5 +118,5 @@ def test_a_real_model_cuts_out_a_real_photo_without_a_network(shared_data: Path,
     for unfit in ("atlascloud", "sam", "u2net_custom", "invented"):
         put(tmp_path / f"{unfit}.onnx")
         with pytest.raises(RecipeInvalid, match=r"It knows: .*u2netp") as refusal:
-            finish(photograph(bag(64)), Recipe(cutout=unfit), models=Models(tmp_path))
+            finish(photograph(bag(64)), Recipe(cutout=unfit), models=Models(tmp_path, non_commercial=True))
         assert refusal.value.field == "cutout"

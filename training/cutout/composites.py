@@ -40,13 +40,13 @@ class Composer:
             if (layer[..., 3] > 0.5).mean() > 0.004:
                 break
         alpha = layer[..., 3:]
-        scene = _shadowed(scene, alpha[..., 0], rng)
+        scene = shadowed(scene, alpha[..., 0], rng)
         product = _relit(layer[..., :3], rng)
         if rng.random() < 0.5:
             picture = alpha * product + (1 - alpha) * scene
         else:  # as light adds up
             picture = (alpha * product**2.2 + (1 - alpha) * scene**2.2) ** (1 / 2.2)
-        return Composite(_photographed(picture, rng), np.rint(alpha[..., 0] * 255).astype(np.uint8))
+        return Composite(photographed(picture, rng), np.rint(alpha[..., 0] * 255).astype(np.uint8))
 
     def _product(self, width: int, height: int, rng: random.Random) -> Plane:
         """RGBA in 0..1, straight colours."""
@@ -117,7 +117,7 @@ def _relit(colours: Plane, rng: random.Random) -> Plane:
     return np.asarray(colours, np.float32)
 
 
-def _shadowed(scene: Plane, alpha: Plane, rng: random.Random) -> Plane:
+def shadowed(scene: Plane, alpha: Plane, rng: random.Random) -> Plane:
     """A cast or contact shadow under the product: the scene's own colour, darker."""
     if rng.random() > SHADOWED:
         return scene
@@ -135,7 +135,7 @@ def _shadowed(scene: Plane, alpha: Plane, rng: random.Random) -> Plane:
     return np.asarray(scene * (1 - rng.uniform(0.1, 0.65) * shadow[..., None]), np.float32)
 
 
-def _photographed(picture: Plane, rng: random.Random) -> Pixels:
+def photographed(picture: Plane, rng: random.Random) -> Pixels:
     """The camera's share: light, cast, focus, noise, 8 bits, JPEG."""
     height, width = picture.shape[:2]
     if rng.random() < 0.5:
