@@ -109,7 +109,19 @@ def create_app(
     app.state.leaving = False
     problems.install(app)
     openapi.install(app, keys_required=bool(ring))
-    for resource in (images, models, presets, recipes, finish, cutout, check, inspect, artifacts, webui, health):
+    for resource in (
+        images,
+        models,
+        presets,
+        recipes,
+        finish,
+        cutout,
+        check,
+        inspect,
+        artifacts,
+        webui,
+        health,
+    ):
         app.include_router(resource.router(studio, settings))
     if lasting is not None:
         records = lasting.deliverer.records
