@@ -154,7 +154,9 @@ def _folder(folder: Path) -> Found:
         index=index,
         own=read_json(own_file) if own_file.is_file() else {},
         licence=_licence(folder),
-        files=tuple(sorted(path for path in folder.rglob("*") if path.is_file())),
+        files=tuple(
+            sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path, folder))
+        ),
     )
 
 
@@ -188,6 +190,11 @@ def _pickle(path: Path) -> CheckpointInvalid:
         field=str(path),
         hint="take a copy in safetensors or GGUF",
     )
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    """What a downloader notes beside the files changes from run to run and is no part of the source."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _tokenizer(folder: Path) -> Path | None:

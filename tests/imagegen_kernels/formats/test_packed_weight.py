@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from imagegen_kernels import matmul
 from imagegen_kernels.formats import (
     Format,
     PackedWeight,
@@ -67,6 +68,8 @@ def test_base_3_stands_for_the_same_weight() -> None:
     assert stored.packed.shape == (3, 52)
     assert torch.equal(stored.codes, weight.codes)
     assert torch.equal(dequantize(stored), dequantize(weight))
+    tokens = normal(5, 256)
+    assert torch.equal(matmul(tokens, stored), matmul(tokens, weight))
     with pytest.raises(ValueError, match=r"needs torch.uint8 \[3, 52\], not torch.uint8 \[3, 64\]"):
         PackedWeight(weight.packed, weight.scales, "ternary", (3, 256), 128, base3=True)
     with pytest.raises(ValueError, match=r"binary weight .* is not stored in base 3"):
