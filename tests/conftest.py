@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine takes longer over an example than Hypothesis allows; what a test says does not depend on it.
+settings.register_profile("imagegen", deadline=None)
+settings.load_profile("imagegen")
 
 
 @pytest.fixture(scope="session")
