@@ -23,6 +23,7 @@
     ├── IdempotencyConflict        20    422   an Idempotency-Key was used for another request before
     ├── JobInFlight                21    409   the first request with this Idempotency-Key is being handed in
     ├── StoreUnavailable           22    503   the artifact store does not answer
+    ├── BatchNotFound              23    404   no batch, or no file of one, has that name
     └── Cancelled                 130    499   the owner stopped the work (Ctrl-C, a closed connection)
 
 An error says what is wrong (`message`), where (`field`: a request field, a column or a file) and what to do
@@ -164,6 +165,10 @@ class JobInFlight(ImagegenError):
 class StoreUnavailable(ImagegenError):
     exit_code, http_status, code = 22, 503, "store_unavailable"
     transient = True
+
+
+class BatchNotFound(ImagegenError):
+    exit_code, http_status, code, type = 23, 404, "batch_not_found", "invalid_request_error"
 
 
 class Cancelled(ImagegenError):

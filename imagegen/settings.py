@@ -94,6 +94,12 @@ class Settings(BaseSettings):
     drain_notice: float = Field(
         0, ge=0, le=600, description="how long /readyz says no before a stopping server refuses connections"
     )
+    batch_pictures: int = Field(
+        100_000, ge=1, le=10_000_000, description="pictures of one catalogue that is handed in over HTTP"
+    )
+    batch_megabytes: int = Field(
+        256, ge=1, le=1 << 20, description="size of a catalogue that is handed in over HTTP"
+    )
     drain_seconds: float = Field(
         30, ge=0, le=3600, description="how long running jobs are waited for when a server or worker stops"
     )

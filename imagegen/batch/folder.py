@@ -15,12 +15,17 @@ from imagegen.errors import OutputNotWritable
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 
 
+class FolderBusy(OutputNotWritable):
+    """Another batch is writing to the folder."""
+
+
 @contextmanager
 def output_folder(path: Path) -> Iterator[Path]:
     """The folder, made when missing, locked until the block ends (or the process does, however it ends).
 
     The lock is on the folder itself and leaves no file behind. A killed process's temporary files are
-    removed. Raises OutputNotWritable when the folder cannot be made or another batch is writing to it.
+    removed. Raises OutputNotWritable when the folder cannot be made and FolderBusy when another batch is
+    writing to it.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -41,7 +46,7 @@ def _take(folder: int, path: Path) -> None:
             if UNFINISHED.fullmatch(file.name):
                 file.unlink(missing_ok=True)
     except BlockingIOError as error:
-        raise OutputNotWritable(
+        raise FolderBusy(
             "another batch is writing to this folder",
             field=str(path),
             hint="wait for it, or take another folder",

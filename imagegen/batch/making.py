@@ -83,7 +83,7 @@ class PictureMaker:
         self._out = out
         self._stop = stop
         self._queued = queued
-        self._store = open_artifacts(studio.settings)
+        self._store = open_artifacts(jobs.settings)
 
     def start(self, picture: PlannedPicture) -> Underway:
         """Hands the picture's job in; a picture that cannot be made is at its end at once. Raises Overloaded,

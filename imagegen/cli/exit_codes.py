@@ -26,6 +26,7 @@ EXIT_CODES = {
     20: "an Idempotency-Key was used for another request before",
     21: "the first request with this Idempotency-Key is being handed in",
     22: "the artifact store does not answer",
+    23: "no batch, or no file of one, has that name",
     130: "stopped with Ctrl-C",
 }
 

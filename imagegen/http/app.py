@@ -26,6 +26,7 @@ from imagegen.http.loopback import LoopbackOnly
 from imagegen.http.measure import Measure
 from imagegen.http.routes import (
     artifacts,
+    batches,
     check,
     cutout,
     finish,
@@ -92,7 +93,7 @@ def create_app(
         *([] if trail is None else [Middleware(AuditTrail, trail, prompts=settings.audit_prompts)]),
         Middleware(RequireKey, ring, ("/metrics",) if settings.metrics == "open" else ()),
         *([] if allowance is None else [Middleware(Limits, allowance)]),
-        Middleware(BodyLimit, MAX_JSON_BYTES, FILES),
+        Middleware(BodyLimit, MAX_JSON_BYTES, FILES | {batches.PATH: settings.batch_megabytes << 20}),
     ]
     app = FastAPI(
         title="imagegen",
@@ -127,6 +128,7 @@ def create_app(
         records = lasting.deliverer.records
         app.include_router(jobs.router(studio, settings, lasting.jobs, lasting.keys, records))
         app.include_router(webhooks.router(records, lasting.deliverer))
+        app.include_router(batches.router(settings, lasting.batches))
     if settings.metrics != "off":
         app.include_router(metrics_route.router(metrics))
     app.include_router(pages.router())

@@ -1,4 +1,4 @@
-"""What outlives a request: jobs, who is told of their ends, and the keys that make two requests one job."""
+"""What outlives a request: jobs, catalogues, who is told of their ends, and what makes two requests one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from imagegen.studio import Studio
 from imagegen.webhooks.telling import telling
 
 if TYPE_CHECKING:
+    from imagegen.batch.batches import Batches
     from imagegen.jobs.jobs import Jobs
     from imagegen.webhooks.deliver import Deliverer
 
@@ -23,6 +24,7 @@ class Durable:
     jobs: Jobs
     deliverer: Deliverer
     keys: IdempotencyKeys
+    batches: Batches
 
 
 @contextmanager
@@ -31,6 +33,7 @@ def durable(studio: Studio, settings: Settings, metrics: Metrics | None = None) 
 
     Raises SettingsInvalid and OutputNotWritable when the database cannot be used.
     """
+    from imagegen.batch.batches import Batches
     from imagegen.jobs.jobs import Jobs
 
     observe = (metrics or Metrics()).observe
@@ -39,7 +42,8 @@ def durable(studio: Studio, settings: Settings, metrics: Metrics | None = None) 
         with (
             telling(settings) as deliverer,
             Jobs(studio, settings, shared=True, on_end=deliverer.on_end, observe=observe) as jobs,
+            Batches(studio, settings, jobs) as batches,
         ):
-            yield Durable(jobs, deliverer, keys)
+            yield Durable(jobs, deliverer, keys, batches)
     finally:
         keys.close()
