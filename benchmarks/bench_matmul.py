@@ -2,13 +2,17 @@
 
     PYTHONPATH=. .venv/bin/python -m benchmarks.bench_matmul
 
-ours     `imagegen_kernels.matmul`: ternary, group 128, folded to int8 by the first call (`first_call_s`)
+ours     `imagegen_kernels.matmul` from ternary weights, group 128: small ones are folded to int8 by the first
+         call (`first_call_s`), large ones stay packed and are unpacked by each call
+onednn   oneDNN's int8 product alone (`onednn.qlinear_pointwise`): both sides are int8 already, the weights in
+         its own layout, and nothing is scaled by token
 bf16     `torch.nn.functional.linear` on bfloat16 tensors
 fp32     the same on float32
 dynamic  `torch.ao.quantization.quantize_dynamic`: int8 weights, one scale for all activations of a call
 
-The shapes are layers of the bundled model and of a 4B FLUX.2-klein, at their numbers of tokens. All four run
-in turn, round after round, until a shape's time is used up (at least three rounds). Wall seconds suffer from
+Activations are float32 for the bundled model's shapes and bfloat16 for those of a 4B model, as at run time.
+The shapes are layers of the bundled model and of a 4B FLUX.2-klein, at their numbers of tokens. All run in
+turn, round after round, until a shape's time is used up (at least three rounds). Wall seconds suffer from
 what else the machine does; processor seconds hardly do, but count threads that wait. `relative_error` is
 against float32 on the same weights: what quantising activations, folding or rounding to bfloat16 costs.
 """
@@ -29,6 +33,8 @@ from torch.nn import functional
 from benchmarks.machine import describe_machine, write_results
 from imagegen_kernels import dispatch, matmul
 from imagegen_kernels.formats import PackedWeight, dequantize, pack_ternary
+from imagegen_kernels.matmul import cpu, reference
+from imagegen_kernels.quantize.reference import quantize
 
 # model, tokens M, output features N, input features K
 SHAPES = (
@@ -37,9 +43,12 @@ SHAPES = (
     ("starter", 96, 3456, 384),
     ("starter", 96, 384, 1536),
     ("starter", 192, 3456, 384),
+    ("4B", 512, 3072, 3072),
+    ("4B", 512, 27648, 3072),
     ("4B", 768, 3072, 3072),
-    ("4B", 768, 3072, 12288),
-    ("4B", 768, 27648, 3072),
+    ("4B", 1536, 3072, 3072),
+    ("4B", 1536, 3072, 12288),
+    ("4B", 1536, 27648, 3072),
     ("4B", 4608, 3072, 3072),
 )
 MIN_ROUNDS = 3
@@ -64,14 +73,24 @@ def dynamic_linear(weight: Tensor) -> Callable[[Tensor], Tensor]:
     return model
 
 
-def measure(m: int, n: int, k: int, budget_s: float) -> dict[str, Any]:
+def onednn_product(x: Tensor, weight: PackedWeight) -> Callable[[], Tensor]:
+    """oneDNN's product of these activations and weights, both quantised beforehand."""
+    codes, _ = quantize(x)
+    kept = cpu.keep(*reference.fold(weight))
+    unsigned, wide = codes.view(torch.uint8) ^ 128, torch.float32
+    product = torch.ops.onednn.qlinear_pointwise.default
+    return lambda: product(unsigned, 1.0, 128, *kept, None, 1.0, 0, wide, "none", [], "")
+
+
+def measure(m: int, n: int, k: int, narrow: bool, budget_s: float) -> dict[str, Any]:
     """Seconds of each candidate at one shape, interleaved."""
     weight = random_weight(n, k)
     dense, x = dequantize(weight), torch.randn(m, k)
     dense_bf16, x_bf16 = dense.bfloat16(), x.bfloat16()
     dynamic = dynamic_linear(dense)
     candidates: dict[str, Callable[[], Tensor]] = {
-        "ours": lambda: matmul(x, weight),
+        "ours": lambda: matmul(x_bf16 if narrow else x, weight),
+        "onednn": onednn_product(x, weight),
         "bf16": lambda: functional.linear(x_bf16, dense_bf16),
         "fp32": lambda: functional.linear(x, dense),
         "dynamic": lambda: dynamic(x),
@@ -83,7 +102,7 @@ def measure(m: int, n: int, k: int, budget_s: float) -> dict[str, Any]:
     error = {
         name: float((run().double() - exact).norm() / exact.norm())
         for name, run in candidates.items()
-        if name != "fp32"
+        if name not in ("fp32", "onednn")
     }
     wall: dict[str, list[float]] = {name: [] for name in candidates}
     processor: dict[str, list[float]] = {name: [] for name in candidates}
@@ -101,6 +120,11 @@ def measure(m: int, n: int, k: int, budget_s: float) -> dict[str, Any]:
         "first_call_s": round(first_call, 6),
         "rounds": len(wall["ours"]),
         "wall_s": {name: summary(values) for name, values in wall.items()},
+        "times_as_fast": {
+            name: round(statistics.median(wall[name]) / statistics.median(wall["ours"]), 3)
+            for name in candidates
+            if name != "ours"
+        },
         "processor_s": {name: summary(values) for name, values in processor.items()},
         "relative_error": {name: round(value, 5) for name, value in error.items()},
     }
@@ -132,7 +156,7 @@ def main() -> None:
     results["shapes"] = []
     with torch.inference_mode():
         for model, m, n, k in SHAPES:
-            row = {"model": model, **measure(m, n, k, options.budget)}
+            row = {"model": model, **measure(m, n, k, model == "4B", options.budget)}
             results["shapes"].append(row)
             times = "  ".join(f"{name} {s['median'] * 1e3:9.3f} ms" for name, s in row["wall_s"].items())
             print(f"{model:8}{m:5} x {k:5} -> {n:5}  {times}", flush=True)
