@@ -21,7 +21,7 @@ from torch.nn.functional import silu
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.matmul import reference
 from imagegen_kernels.matmul.unpacking import Unpacked, row_blocks
-from imagegen_kernels.quantize.cpu import quantize
+from imagegen_kernels.quantize.cpu import quantize, quantize_into
 
 logger = logging.getLogger(__name__)
 
@@ -140,10 +140,11 @@ class _Tokens:
 
     def __init__(self, x: Tensor) -> None:
         self._count = len(x)
-        self._codes = torch.zeros(max(len(x), FEWEST), x.shape[1], dtype=torch.int8)
-        self._scale = torch.ones(len(self._codes), 1)
+        self._codes = torch.empty(max(len(x), FEWEST), x.shape[1], dtype=torch.int8)
+        self._scale = torch.empty(len(self._codes), 1)
+        self._codes[len(x) :], self._scale[len(x) :] = 0, 1
         for part in _parts(len(x), max(QUANTIZED // x.shape[1], 1)):
-            self._codes[part], self._scale[part] = quantize(x[part])
+            quantize_into(x[part], self._codes[part], self._scale[part])
 
     def times(self, weight: Unpacked, rows: slice) -> Iterator[tuple[slice, Tensor]]:
         """Parts of the tokens, and each part's product with these rows of the weight, float32."""

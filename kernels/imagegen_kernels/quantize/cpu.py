@@ -17,5 +17,15 @@ LIMIT = torch.tensor(127.0)
 def quantize(x: Tensor) -> tuple[Tensor, Tensor]:
     """As `reference.quantize`, bit for bit."""
     x = x.float()
-    scale = x.abs().amax(-1, True).clamp_min_(SMALLEST).div_(LIMIT)
+    scale = _scale(x)
     return (x / scale).round_().to(torch.int8), scale
+
+
+def quantize_into(x: Tensor, codes: Tensor, scale: Tensor) -> None:
+    """`quantize` to int8 codes [..., K] and float32 scale [..., 1] that are there already."""
+    x = x.float()
+    codes.copy_(torch.div(x, scale.copy_(_scale(x))).round_())
+
+
+def _scale(x: Tensor) -> Tensor:
+    return x.abs().amax(-1, True).clamp_min_(SMALLEST).div_(LIMIT)
