@@ -161,7 +161,7 @@ def load(model: str, seconds: float) -> dict[str, Any]:
         "pictures": made,
         "few_to_many": round(made["few"] / max(1, made["many"]), 3),
         "pictures_per_s": round(answers.made() / seconds, 2),
-        "latency_s": {f"p{p}": round(latency[len(latency) * p // 100], 3) for p in (50, 95, 99)},
+        "latency_s": {f"p{p}": round(latency[len(latency) * p // 100], 3) for p in (50, 95, 99) if latency},
         "memory_mb": {"first_minute": round(first, 1), "end": round(last, 1)},
         "memory_growth": round(last / first - 1, 4),
     }
