@@ -20,12 +20,15 @@ from typing import Any
 
 from benchmarks.machine import describe_machine, write_results
 
+WHAT = ("read", "plan", "plan each color")
 COLORS = ("Black", "Navy", "Red", "Sand")
 RUN = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from imagegen.batch.plan import BatchOptions, Plan
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak():  # of this program: getrusage would count what the one that started it had
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 imported = peak()
 what, path = sys.argv[1], Path(sys.argv[2])
 wall, cpu = time.perf_counter(), time.process_time()
@@ -63,13 +66,14 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--what", nargs="+", default=WHAT, choices=WHAT)
     options = parser.parse_args()
     results: dict[str, Any] = {"benchmark": "batch", "machine": describe_machine(), "runs": []}
     with tempfile.TemporaryDirectory() as folder:
         for rows in options.rows:
             path = Path(folder) / f"{rows}.csv"
             write_catalogue(path, rows)
-            for what in ("read", "plan", "plan each color"):
+            for what in options.what:
                 runs = [measure(what, path) for _ in range(options.rounds)]
                 entry = {
                     "what": what,
