@@ -36,4 +36,4 @@ def test_models_for_cut_outs_are_found(
 ) -> None:
     (tmp_path / "u2netp.onnx").write_bytes(b"x")
     monkeypatch.setenv("U2NET_HOME", str(tmp_path))
-    assert "rembg: u2netp" in imagegen("doctor", "--json").json()["cut-outs"]
+    assert "u2netp: Apache-2.0" in imagegen("doctor", "--json").json()["cut-outs"]
