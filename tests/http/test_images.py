@@ -60,7 +60,7 @@ def test_every_picture_tells_how_it_came_to_be(client: openai.OpenAI) -> None:
     assert (made["seed"], made["steps"]) == (7, 2)
     assert made["seconds"] > 0
     assert {"queue", "denoise", "decode", "finish"} <= made["timings"].keys()
-    assert made["recipe"]["cutout"] == "plain"
+    assert made["recipe"]["cutout"] == "auto"
     assert made["report"]["steps"]
 
 

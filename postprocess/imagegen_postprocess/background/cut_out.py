@@ -83,10 +83,11 @@ def _drawn(subject: Subject, answer: Plane) -> tuple[Subject, StepNote]:
         "confidence": round(_confidence(answer), 3),
         "product_share": round(share, 4),
     }
-    if share < SMALLEST_PRODUCT:
+    alpha = refine(subject.pixels, answer)
+    # Specks that the picture shows no edge for leave nothing behind at full size.
+    if min(share, float((alpha > 0.5).mean())) < SMALLEST_PRODUCT:
         detail["confidence"] = 0.0
         return subject, StepNote(False, detail, "the network found no product; the picture is kept whole")
-    alpha = refine(subject.pixels, answer)
     return Subject(clean_colours(subject.pixels, alpha), alpha), StepNote(True, detail)
 
 
