@@ -55,7 +55,7 @@ def check_whole(folder: Path) -> None:
             with Image.open(file) as picture:
                 picture.load()
         else:
-            assert file.name in ("manifest.csv", "gallery.html")
+            assert file.name in ("manifest.csv", "manifest.jsonl", "gallery.html")
 
 
 @pytest.fixture
