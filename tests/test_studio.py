@@ -65,10 +65,15 @@ def test_a_photo_is_finished_by_the_same_recipes(studio: Studio) -> None:
     assert artifact.provenance.digital_source_type == "algorithmicallyEnhanced"
 
 
-def test_finishing_errors_join_the_tree(studio: Studio) -> None:
+def test_finishing_errors_join_the_tree(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path))  # whatever this machine's owner has downloaded
     with pytest.raises(InputFileInvalid):
         studio.finish(Image.new("RGB", (2, 2)))
-    with pytest.raises(MissingDependency, match="no-such-segmenter"):
+    with pytest.raises(MissingDependency, match="u2netp"):
+        studio.finish(Image.new("RGB", (64, 64), "white"), Recipe(cutout="u2netp"))
+    with pytest.raises(InvalidRequest, match="no-such-segmenter"):
         studio.finish(Image.new("RGB", (64, 64), "white"), Recipe(cutout="no-such-segmenter"))
 
 

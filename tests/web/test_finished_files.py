@@ -48,4 +48,5 @@ def test_pillow_opencv_and_chromium_show_the_same_colours(browser: Browser, form
     for other in (opencv, chromium):
         assert np.abs(pillow - other).max() <= most
         assert np.abs(pillow - other).mean() <= 0.5
-    assert np.abs(pillow[2, 2] - (0xF4, 0xE8, 0xD0)).max() <= 1
+    rounded = {"png": 0, "jpeg": 1, "webp": 2}[format]  # libwebp's YCbCr spans 220 levels of luma
+    assert np.abs(pillow[2, 2] - (0xF4, 0xE8, 0xD0)).max() <= rounded
