@@ -10,7 +10,7 @@ import numpy as np
 from imagegen_postprocess.background.decontaminate import clean_colours
 from imagegen_postprocess.background.models import BUNDLED, Models, require_allowed
 from imagegen_postprocess.background.network import coverage, expected_overlap
-from imagegen_postprocess.background.plain import SMALLEST_PRODUCT, cut_out_plain
+from imagegen_postprocess.background.plain import PLAIN_ENOUGH, SMALLEST_PRODUCT, cut_out_plain
 from imagegen_postprocess.background.refine import refine
 from imagegen_postprocess.report import Detail, StepNote
 from imagegen_postprocess.subject import Mask, Plane, Subject
@@ -60,8 +60,11 @@ def cut_out_by_network(subject: Subject, models: Models) -> tuple[Subject, StepN
 
 
 def _auto(subject: Subject, models: Models, keep_shadow: bool) -> tuple[Subject, StepNote]:
-    """The plain segmenter where it is sure; otherwise the network, with the plain answer as a witness."""
-    plain, note = cut_out_plain(subject, keep_shadow=keep_shadow)
+    """The plain segmenter where it is sure; otherwise the network, with the plain answer as a witness.
+
+    On a border that is hardly plain the witness is not heard: GrabCut takes longer than the network there.
+    """
+    plain, note = cut_out_plain(subject, keep_shadow=keep_shadow, least_plainness=PLAIN_ENOUGH)
     outlined = plain.alpha is not None and note.detail.get("mode") == "outline"
     if outlined and float(note.detail["confidence"]) >= SURE:  # type: ignore[arg-type]
         return plain, note
@@ -71,8 +74,10 @@ def _auto(subject: Subject, models: Models, keep_shadow: bool) -> tuple[Subject,
         agreed = max(float(note.detail["confidence"]), _confidence(answer))  # type: ignore[arg-type]
         return plain, replace(note, detail=note.detail | {"confidence": round(agreed, 3)})
     cut, other = _drawn(subject, answer)
-    if cut.alpha is None and plain.alpha is not None:
-        return plain, note
+    if cut.alpha is None:
+        plain, note = cut_out_plain(subject, keep_shadow=keep_shadow)
+        if plain.alpha is not None:
+            return plain, note
     return replace(cut, backdrop=plain.backdrop), other
 
 

@@ -40,12 +40,15 @@ HOLLOW, SOLID = 0.3, 0.7
 SMALLEST_PRODUCT = 0.0005
 
 
-def cut_out_plain(subject: Subject, *, keep_shadow: bool = True) -> tuple[Subject, StepNote]:
+def cut_out_plain(
+    subject: Subject, *, keep_shadow: bool = True, least_plainness: float = 0.0
+) -> tuple[Subject, StepNote]:
     """Give a subject its alpha, clean product colours and the backdrop's colour, or say why not.
 
     The note's confidence, 0..1, joins how plain the border is, how much of the outline is seen and how much
     it encloses; below 0.5 the cautious division is delivered and the note says so. keep_shadow: a soft shadow
-    becomes translucent black; otherwise it goes with the backdrop.
+    becomes translucent black; otherwise it goes with the backdrop. least_plainness: 0..1, of a border that it
+    tries at all.
     """
     small = _reduced(subject.pixels)
     lab = to_lab(small)
@@ -61,7 +64,10 @@ def cut_out_plain(subject: Subject, *, keep_shadow: bool = True) -> tuple[Subjec
     if not _is_plain(backdrop):
         return subject, StepNote(False, detail, "the border is not plain; the picture is kept whole")
     backdrop = refit_backdrop(lab, certain_backdrop(backdrop.distance(lab), _tolerance(backdrop)), backdrop)
-    tolerance = _tolerance(backdrop)
+    tolerance, plainness = _tolerance(backdrop), _plainness(backdrop)
+    if plainness < least_plainness:
+        detail["plainness"] = round(plainness, 3)
+        return subject, StepNote(False, detail, "the border is hardly plain; the picture is kept whole")
     red, green, blue = (float(value) for value in backdrop.light().mean(axis=(0, 1)))
     regions = divide(small, lab, backdrop, tolerance)
     if regions.product.mean() < SMALLEST_PRODUCT:
@@ -69,7 +75,6 @@ def cut_out_plain(subject: Subject, *, keep_shadow: bool = True) -> tuple[Subjec
         return Subject(subject.pixels, None, (red, green, blue)), StepNote(False, detail, note)
     cautious = everything_but(backdrop.distance(lab), tolerance)
     solidity = min(1.0, float((~regions.outside).sum()) / max(1.0, float(cautious.product.sum())))
-    plainness = _plainness(backdrop)
     confidence = plainness * _clarity(regions.support, solidity)
     detail |= {
         "confidence": round(confidence, 3),
