@@ -13,6 +13,7 @@ def worker() -> None:
     """
     import signal
     import threading
+    from concurrent.futures import ThreadPoolExecutor, wait
 
     from imagegen.jobs.worker import work
     from imagegen.logs import set_up_logging
@@ -26,7 +27,17 @@ def worker() -> None:
         number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        work(settings, stop, on_ready=lambda: typer.echo("imagegen worker takes jobs", err=True))
+        # In a thread of its own, looked after every half second: a signal that comes just before the main
+        # thread goes to sleep would not wake it, and `stop.set()` would block where that thread has the lock.
+        with ThreadPoolExecutor(1, thread_name_prefix="imagegen-worker") as pool:
+            working = pool.submit(work, settings, stop, on_ready=_tell)
+            while not wait([working], timeout=0.5).done:
+                pass
+            working.result()
     finally:
         for number, handler in found.items():
             signal.signal(number, handler)
+
+
+def _tell() -> None:
+    typer.echo("imagegen worker takes jobs", err=True)
