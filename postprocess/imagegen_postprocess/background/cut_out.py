@@ -60,9 +60,9 @@ def cut_out_by_network(subject: Subject, models: Models) -> tuple[Subject, StepN
 
 
 def _auto(subject: Subject, models: Models, keep_shadow: bool) -> tuple[Subject, StepNote]:
-    """The plain segmenter where it is sure; otherwise the network, with the plain answer as a witness.
+    """The plain segmenter where it is sure; otherwise the network is asked too, and the surer one is taken.
 
-    On a border that is hardly plain the witness is not heard: GrabCut takes longer than the network there.
+    On a border that is hardly plain the segmenter is left out: GrabCut takes longer than the network there.
     """
     plain, note = cut_out_plain(subject, keep_shadow=keep_shadow, least_plainness=PLAIN_ENOUGH)
     outlined = plain.alpha is not None and note.detail.get("mode") == "outline"
@@ -78,6 +78,8 @@ def _auto(subject: Subject, models: Models, keep_shadow: bool) -> tuple[Subject,
         plain, note = cut_out_plain(subject, keep_shadow=keep_shadow)
         if plain.alpha is not None:
             return plain, note
+    if outlined and float(note.detail["confidence"]) > float(other.detail["confidence"]):  # type: ignore[arg-type]
+        return plain, note
     return replace(cut, backdrop=plain.backdrop), other
 
 
