@@ -12,6 +12,7 @@ from typing import Any
 @dataclass(slots=True)
 class _Picture:
     future: Future[Any] | None = None
+    cancelled: bool = False  # which may be said before there is a future
     since: float = field(default_factory=time.monotonic)
     step: int = 0
     steps: int = 0
@@ -32,7 +33,10 @@ class Running:
 
     def attach(self, id: str, future: Future[Any]) -> None:
         with self.changed:
-            self._pictures[id].future = future
+            picture = self._pictures[id]
+            picture.future = future
+        if picture.cancelled:
+            future.cancel()
 
     def step(self, id: str, done: int, total: int) -> None:
         with self.changed:
@@ -48,8 +52,10 @@ class Running:
     def cancel(self, id: str) -> None:
         """Stops the picture at the end of the step it is in."""
         with self.changed:
-            picture = self._pictures.get(id)
-        if picture is not None and picture.future is not None:
+            if (picture := self._pictures.get(id)) is None:
+                return
+            picture.cancelled = True
+        if picture.future is not None:
             picture.future.cancel()
 
     def progress(self, id: str) -> tuple[int, int] | None:
