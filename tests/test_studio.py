@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imagegen import ImageRequest, Recipe, Studio
+from imagegen import Artifact, ImageRequest, Recipe, Studio
+from imagegen.engine import Generation
 from imagegen.errors import Cancelled, CheckpointInvalid, InputFileInvalid, InvalidRequest, MissingDependency
 from imagegen.settings import load_settings
 from imagegen.store.identity import known_certificates
@@ -32,6 +33,21 @@ def test_a_prompt_becomes_a_finished_picture(studio: Studio) -> None:
     assert artifact.report is not None
     assert {"queue", "denoise", "decode", "finish"} <= set(artifact.timings)
     assert artifact.provenance.digital_source_type == "trainedAlgorithmicMedia"
+
+
+def test_warming_up_finishes_a_picture_whatever_it_shows(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished: list[Generation] = []
+
+    def refuse(self: Studio, generation: Generation) -> Artifact:
+        finished.append(generation)
+        raise InputFileInvalid("shows no product", field="picture")
+
+    monkeypatch.setattr(Studio, "_artifact", refuse)
+    studio.warm_up()
+    (generation,) = finished
+    assert generation.plan.request.recipe is not None
 
 
 def test_the_same_seed_gives_the_same_picture(studio: Studio) -> None:

@@ -89,7 +89,7 @@ class Engine:
 
     def warm_up(self, model: str) -> Future[Generation]:
         """Loads a model and runs it once, so that the first real request pays for neither."""
-        return self.submit(ImageRequest("warm-up", model=model, seed=0, recipe=None))
+        return self.submit(ImageRequest("warm-up", model=model, seed=0))
 
     @property
     def alive(self) -> bool:

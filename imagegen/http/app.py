@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -46,9 +45,6 @@ from imagegen.metrics import Metrics
 from imagegen.settings import Settings
 from imagegen.studio import Studio
 from imagegen.web import pages
-
-if TYPE_CHECKING:
-    pass
 
 DESCRIPTION = "Product pictures made on this machine, in the words of OpenAI's Images API."
 

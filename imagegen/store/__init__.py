@@ -1,1 +1,1 @@
-"""Where results rest: files now; records of them (SQLAlchemy) and other stores come beside this."""
+"""Where results rest: pictures in a folder or an S3-compatible store, records in SQLite or PostgreSQL."""

@@ -101,6 +101,8 @@ def test_upscaling_is_reported_with_its_factor() -> None:
     _, note = place(rectangle(10, 10, 30, 30), Recipe(width=100, height=100, fill=0.8))
     assert note.detail["scale"] == 4.0
     assert "upscaled 4.00 times" in note.note
+    _, note = place(rectangle(0, 0, 60, 60, (60, 60)), Recipe(width=62, height=62, fill=1.0))
+    assert "upscaled" not in note.note
     _, note = place(rectangle(0, 0, 60, 60, (60, 60)), Recipe(width=40, height=40))
     assert "upscaled" not in note.note
 

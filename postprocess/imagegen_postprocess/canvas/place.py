@@ -16,6 +16,7 @@ from imagegen_postprocess.subject import Plane, Subject
 # Alpha from which a pixel counts as product when its box is measured: fainter are soft shadows and filter
 # tails.
 PRODUCT_ALPHA = 0.5
+VISIBLY_LARGER = 1.25  # times: less enlarging nobody sees, and nobody has to be told
 RING = 0.01  # of the frame's shorter side: where a background is looked at
 _FAINTEST_ALPHA = 1 / 255  # resampling rings below this; such pixels are background
 
@@ -58,7 +59,7 @@ def place(subject: Subject, recipe: Recipe) -> tuple[Image.Image, StepNote]:
         notes.append("no cut-out: the whole picture is fitted into the frame, fill is not applied")
         if recipe.background == "transparent":
             notes.append("no pixel of the picture became transparent")
-    if layout.scale > 1.005:
+    if layout.scale > VISIBLY_LARGER:
         notes.append(f"upscaled {layout.scale:.2f} times")
     return picture, StepNote(True, detail, "; ".join(notes))
 

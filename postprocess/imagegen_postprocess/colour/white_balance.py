@@ -59,7 +59,7 @@ def balance_white(subject: Subject, strength: float) -> tuple[Subject, StepNote]
             )
     detail = _describe(cast, source)
     if _angle_from_grey(cast) < NEUTRAL_ANGLE:
-        return subject, StepNote(False, detail, "already neutral")
+        return subject, StepNote(False, detail)
     gains = (float(LUMINANCE @ cast) / cast) ** strength
     red, green, blue = (float(gain) for gain in gains)
     detail |= {"strength": strength, "gains": [round(red, 4), round(green, 4), round(blue, 4)]}
