@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pytest
 from pydantic import ValidationError
 
 from imagegen.errors import SettingsInvalid
-from imagegen.settings import load_settings
+from imagegen.settings import Settings, load_settings
 
 
 def test_the_defaults_are_private() -> None:
@@ -54,3 +55,26 @@ def test_settings_do_not_change(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path)
     with pytest.raises(ValidationError):
         settings.port = 1
+
+
+def test_the_documentation_lists_every_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `IMAGEGEN_")]
+    assert rows == [
+        f"| `IMAGEGEN_{name.upper()}` | {_default(name)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _default(name: str) -> str:
+    if name == "data_dir":
+        return "`~/.local/share/imagegen`"
+    if name == "models_dir":
+        return "`models` in the data folder"
+    value = Settings.model_fields[name].default
+    if value in (None, ()):
+        return "none"
+    if get_origin(annotation := Settings.model_fields[name].annotation) is Literal:
+        others = [f"`{choice}`" for choice in get_args(annotation) if choice != value]
+        return f"`{value}`; or {', '.join(others)}"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
