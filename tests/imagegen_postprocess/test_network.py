@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,3 +59,15 @@ def test_plain_pictures_need_no_onnxruntime() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("plain\ncutout Install imagegen[cpu]")
+
+
+def test_the_network_tells_nobody_that_it_is_used(tmp_path: Path) -> None:
+    """onnxruntime reports to its maker by itself, and keeps what it has not sent yet in the home folder."""
+    code = (
+        "import numpy as np; from imagegen_postprocess.background.network import coverage\n"
+        "coverage(np.zeros((96, 96, 3), np.uint8), 1)\n"
+    )
+    quiet = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", code], env=quiet | home, check=True)
+    assert list(tmp_path.rglob("*onnxruntime*")) == []

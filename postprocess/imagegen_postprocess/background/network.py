@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from imagegen_postprocess.background.telemetry import forbid_telemetry
 from imagegen_postprocess.errors import DependencyMissing
 from imagegen_postprocess.subject import Pixels, Plane
 
@@ -63,6 +64,7 @@ def expected_overlap(answer: Plane) -> float:
 @lru_cache(maxsize=1)
 def _session(threads: int | None) -> Any:
     """The one session that is kept; loading it takes a tenth of a second, importing onnxruntime one."""
+    forbid_telemetry()
     try:
         import onnxruntime
     except ImportError as error:

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from imagegen_postprocess.background.decontaminate import clean_colours
+from imagegen_postprocess.background.telemetry import forbid_telemetry
 from imagegen_postprocess.errors import DependencyMissing, ModelFileMissing, RecipeInvalid
 from imagegen_postprocess.report import Detail, StepNote
 from imagegen_postprocess.subject import Subject
@@ -86,6 +87,7 @@ def find_model_file(name: str, models_dir: Path | None) -> Path:
 @lru_cache(maxsize=1)
 def _session(name: str, path: Path) -> Any:
     """The one session that is kept. rembg's first import takes tens of seconds (numba inside pymatting)."""
+    forbid_telemetry()
     for package in ("onnxruntime", "rembg"):
         try:
             importlib.import_module(package)
