@@ -27,10 +27,11 @@ _SUFFIXES: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", 
 # IPTC digital source types: how a picture came to be (cv.iptc.org/newscodes/digitalsourcetype). Every file
 # says it in its XMP.
 GENERATED = "trainedAlgorithmicMedia"
+EDITED = "compositeWithTrainedAlgorithmicMedia"
 RETOUCHED = "algorithmicallyEnhanced"
 MADE_BY_MACHINE = (
     GENERATED,
-    "compositeWithTrainedAlgorithmicMedia",
+    EDITED,
     "compositeSynthetic",
     "algorithmicMedia",
 )
@@ -163,17 +164,13 @@ class Artifact:
             "id": self.id,
             "width": self.picture.width,
             "height": self.picture.height,
-            "request": None if self.request is None else {**asdict(self.request), "recipe": self._recipe()},
+            "request": None if self.request is None else self.request.to_dict(),
             "provenance": asdict(self.provenance),
             "timings": {phase: round(seconds, 4) for phase, seconds in self.timings.items()},
             "recipe": None if self.recipe is None else self.recipe.to_dict(),
             "report": None if self.report is None else self.report.to_dict(),
             "warnings": list(self.warnings),
         }
-
-    def _recipe(self) -> dict[str, Any] | None:
-        recipe = self.request.recipe if self.request is not None else None
-        return None if recipe is None else recipe.to_dict()
 
 
 def format_of(path: str | Path) -> Format:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any, Literal, get_args
 
 from imagegen.errors import InvalidRequest
+from imagegen.photo import Photo
 from imagegen_postprocess import Recipe
 
 MAX_PROMPT_CHARACTERS = (
@@ -22,6 +25,11 @@ MAX_STEPS = 100
 MAX_SEED = 2**32 - 1
 MAX_VARIANTS = 100
 
+Fit = Literal["pad", "crop", "stretch"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+DEFAULT_STRENGTH = 0.6
+
+_PLAIN = ("prompt", "model", "width", "height", "steps", "seed")
 _SIZE = re.compile(r"(\d+)\s*[xX×]\s*(\d+)")
 
 
@@ -45,6 +53,13 @@ class ImageRequest:
              picture on one machine.
     recipe   how the picture is finished; None leaves the model's pixels as they are, and then the size must
              be one that the model makes.
+    image    a photo to start from: noise is laid over it and taken away again as the prompt says. Without a
+             size the picture gets the photo's shape, as near as the model makes it.
+    strength how much of `image` may change, 0 to 1; None is 0.6, or 1 without an image.
+    fit      how `image` gets to the model's size when it has another shape: "pad" (whole, its border
+             continued), "crop" (the middle) or "stretch".
+    references
+             photos to look at, for a model that was taught to; in the order the prompt speaks of them.
 
     Raises InvalidRequest that names the field.
     """
@@ -56,6 +71,10 @@ class ImageRequest:
     steps: int | None = None
     seed: int | None = None
     recipe: Recipe | None = field(default_factory=Recipe)
+    image: Photo | None = None
+    strength: float | None = None
+    fit: Fit = "pad"
+    references: tuple[Photo, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.prompt.strip():
@@ -86,6 +105,50 @@ class ImageRequest:
             _check_range(self.steps, "steps", 1, MAX_STEPS, "must be {low} to {high}, not {value}")
         if self.seed is not None:
             _check_range(self.seed, "seed", 0, MAX_SEED, "must be {low} to {high}, not {value}")
+
+        if self.strength is not None:
+            if self.image is None:
+                raise InvalidRequest("belongs to an image to start from", field="strength")
+            if isinstance(self.strength, bool) or not 0 <= self.strength <= 1:
+                raise InvalidRequest(f"must be 0 to 1, not {self.strength}", field="strength")
+        if self.fit not in FITS:
+            raise InvalidRequest(f"must be {', '.join(FITS[:-1])} or {FITS[-1]}", field="fit")
+
+    @property
+    def photos(self) -> tuple[Photo, ...]:
+        """Every photo that it brings along, each once."""
+        start = () if self.image is None else (self.image,)
+        return tuple(dict.fromkeys((*start, *self.references)))
+
+    def with_photos(self, change: Callable[[Photo], Photo]) -> ImageRequest:
+        """The same request with every photo changed: read from where it is kept, or without its file."""
+        if not self.photos:
+            return self
+        image = None if self.image is None else change(self.image)
+        return replace(self, image=image, references=tuple(map(change, self.references)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The request as JSON values; of photos their ids. What has to do with photos is there when they
+        are."""
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        found = {**plain, "recipe": None if self.recipe is None else self.recipe.to_dict()}
+        if self.image is not None:
+            found |= {"image": self.image.id, "strength": self.strength, "fit": self.fit}
+        if self.references:
+            found["references"] = [photo.id for photo in self.references]
+        return found
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ImageRequest:
+        """The request that `to_dict` wrote, its photos without their files. Raises InvalidRequest."""
+        fields = dict(values)
+        if fields["recipe"] is not None:
+            fields["recipe"] = Recipe.from_dict(fields["recipe"])
+        if "image" in fields:
+            fields["image"] = Photo(fields["image"])
+        if "references" in fields:
+            fields["references"] = tuple(map(Photo, fields["references"]))
+        return cls(**fields)
 
     def seeded(self) -> ImageRequest:
         """The same request with a seed: its own, or one drawn now."""

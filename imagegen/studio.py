@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from imagegen.artifact import GENERATED, MADE_BY_MACHINE, RETOUCHED, Artifact, Provenance
+from imagegen.artifact import EDITED, GENERATED, MADE_BY_MACHINE, RETOUCHED, Artifact, Provenance
 from imagegen.engine import Engine, Generation
 from imagegen.errors import Cancelled, ImagegenError, InputFileInvalid, InvalidRequest, MissingDependency
 from imagegen.request import ImageRequest, Priority
@@ -107,6 +107,11 @@ class Studio:
         artifact.add_done_callback(lambda done: generation.cancel() if done.cancelled() else None)
         generation.add_done_callback(lambda done: self._finish_generation(done, artifact))
         return artifact
+
+    def check(self, request: ImageRequest) -> None:
+        """Raises what `submit` would raise of a request before it waits: ModelNotFound, InvalidRequest and
+        InputFileInvalid."""
+        self._engine.check(request)
 
     def finish(self, picture: Image, recipe: Recipe | None = None) -> Artifact:
         """Finishes a photo: cut-out, colour, canvas. A picture that says it was generated goes on saying so.
@@ -269,7 +274,12 @@ class Studio:
             picture=picture,
             request=request,
             provenance=Provenance(
-                GENERATED, plan.card.name, plan.card.revision, plan.width, plan.height, watermark=marked
+                EDITED if request.photos else GENERATED,
+                plan.card.name,
+                plan.card.revision,
+                plan.width,
+                plan.height,
+                watermark=marked,
             ),
             timings=timings,
             recipe=recipe,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from imagegen.errors import InvalidRequest
+from imagegen.photo import Photo
 from imagegen.request import MAX_SEED, MAX_SIDE, MIN_SIDE, ImageRequest, parse_size
+from imagegen_postprocess import Recipe
+
+PHOTO, OTHER = (Photo.of(b"a photo", "image"), Photo.of(b"another", "references[0]"))
 
 
 @pytest.mark.parametrize(
@@ -23,6 +29,11 @@ from imagegen.request import MAX_SEED, MAX_SIDE, MIN_SIDE, ImageRequest, parse_s
         ({"width": 17, "height": 16}, "size"),
         ({"width": 1_000_000, "height": 16}, "size"),
         ({"width": 256.0, "height": 256}, "size"),
+        ({"strength": 0.5}, "strength"),
+        ({"image": PHOTO, "strength": 1.5}, "strength"),
+        ({"image": PHOTO, "strength": True}, "strength"),
+        ({"image": PHOTO, "strength": float("nan")}, "strength"),
+        ({"image": PHOTO, "fit": "squeeze"}, "fit"),
         ({"steps": 0}, "steps"),
         ({"steps": 101}, "steps"),
         ({"steps": True}, "steps"),
@@ -74,3 +85,37 @@ def test_a_seed_is_drawn_once_and_kept() -> None:
     assert drawn.seed is not None
     assert drawn.seeded() == drawn
     assert ImageRequest("cap", seed=7).seeded().seed == 7
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ImageRequest("tênis azul"),
+        ImageRequest("bag", model="other", width=128, height=96, steps=2, seed=7, recipe=None),
+        ImageRequest("bag", recipe=Recipe(background="#ff0000", fill=0.5)),
+        ImageRequest("bag", image=PHOTO, strength=0.25, fit="crop"),
+        ImageRequest("bag", image=PHOTO, references=(OTHER, PHOTO)),
+    ],
+)
+def test_a_request_comes_back_from_its_record(request_: ImageRequest) -> None:
+    record = json.dumps(request_.to_dict())
+    again = ImageRequest.from_dict(json.loads(record))
+    assert again == request_
+    assert all(photo.data is None for photo in again.photos), "a record holds no files"
+    assert again.with_photos({photo: photo for photo in request_.photos}.__getitem__) == request_
+
+
+def test_a_record_without_photos_does_not_speak_of_them() -> None:
+    assert set(ImageRequest("bag").to_dict()) == {
+        "prompt", "model", "width", "height", "steps", "seed", "recipe",
+    }  # fmt: skip
+
+
+def test_a_record_that_was_changed_is_checked_again() -> None:
+    with pytest.raises(InvalidRequest):
+        ImageRequest.from_dict({**ImageRequest("bag").to_dict(), "steps": 0})
+
+
+def test_variants_share_their_photos() -> None:
+    one, other = ImageRequest("bag", image=PHOTO, seed=1).variants(2)
+    assert one.image is other.image is PHOTO

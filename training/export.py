@@ -175,6 +175,7 @@ def _description(folder: Path) -> dict[str, Any]:
             "guidance": 1.0,
         },
         "sizes": [[256, 256]],
+        "references": 0,  # no training picture had a photo beside it
         "weights_sha256": {
             path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in weights

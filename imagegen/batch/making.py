@@ -32,7 +32,7 @@ from imagegen.errors import (
     ModelNotFound,
     OutputNotWritable,
 )
-from imagegen.jobs.job import Job, JobState, Priority, to_record
+from imagegen.jobs.job import Job, JobState, Priority
 from imagegen.store.artifacts import open_artifacts
 from imagegen.store.files import write_atomically
 
@@ -222,7 +222,7 @@ class PictureMaker:
         place = str(self._out.resolve() / file)
         recipes = [[file.name, file.recipe.to_dict()] for file in picture.files]
         parts = json.dumps(
-            [place, to_record(request), recipes, self._card.revision, __version__], sort_keys=True
+            [place, request.to_dict(), recipes, self._card.revision, __version__], sort_keys=True
         )
         return "batch-" + hashlib.sha256(parts.encode()).hexdigest()[:32]
 

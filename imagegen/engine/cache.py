@@ -1,6 +1,7 @@
 """Pictures that were made already: the same request gives the same pixels, so they need not be made again.
 
-In memory only, by the content of the request, and off unless the owner of the machine asks for it.
+In memory only, by the content of the request, and off unless the owner of the machine asks for it. What was
+made of somebody's photos is not kept.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class PictureCache:
         self._pictures: OrderedDict[bytes, tuple[np.ndarray, tuple[str, ...]]] = OrderedDict()
 
     def get(self, plan: Plan) -> Generation | None:
+        if plan.request.photos:
+            return None
         key = _key(plan)
         with self._lock:
             if (found := self._pictures.get(key)) is None:
@@ -38,9 +41,10 @@ class PictureCache:
         return Generation(plan, pixels, {}, plan.warnings + warnings)
 
     def put(self, generation: Generation) -> None:
-        """Keeps a picture, unless it is larger than the cache; its pixels cannot be changed any more."""
+        """Keeps a picture, unless it is larger than the cache or of a photo; its pixels cannot be changed any
+        more."""
         pixels, plan = generation.pixels, generation.plan
-        if pixels.nbytes > self._size:
+        if pixels.nbytes > self._size or plan.request.photos:
             return
         pixels.flags.writeable = False
         with self._lock:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagegen.engine.cache import PictureCache
+from imagegen.engine.inputs import read_inputs
 from imagegen.engine.memory import bytes_a_picture, release_memory
 from imagegen.engine.plan import Plan, plan
 from imagegen.engine.queue import Generation, OnPreview, OnStep, Ticket, TicketQueue
@@ -69,11 +70,10 @@ class Engine:
     ) -> Future[Generation]:
         """Queues a request; the callbacks and what follows them are Ticket's.
 
-        Raises ModelNotFound, InvalidRequest or Overloaded at once; the rest comes through the future,
-        Overloaded too, when the place is needed for an owner who has less.
+        Raises ModelNotFound, InvalidRequest, InputFileInvalid or Overloaded at once; the rest comes through
+        the future, Overloaded too, when the place is needed for an owner who has less.
         """
-        card = find_model(request.model, self._settings.models_dir)
-        planned = plan(request, card)
+        planned = self.check(request)
         if self._cache is not None and (known := self._cache.get(planned)) is not None:
             done: Future[Generation] = Future()
             done.set_result(known)
@@ -82,9 +82,16 @@ class Engine:
             Ticket(planned, on_step, on_preview, previews, owner=owner, priority=priority, bounded=bounded)
         )
 
+    def check(self, request: ImageRequest) -> Plan:
+        """What the model would be asked for, its photos read; nothing is queued. Raises ModelNotFound,
+        InvalidRequest and InputFileInvalid."""
+        directory = self._settings.models_dir
+        card = find_model(request.model, directory)
+        return plan(request, card, read_inputs(request, card, directory))
+
     def forget(self, request: ImageRequest) -> None:
         """Drops the picture of a request from the cache. Raises ModelNotFound and InvalidRequest."""
-        if self._cache is not None:
+        if self._cache is not None and not request.photos:  # what was made of photos is not kept
             self._cache.drop(plan(request, find_model(request.model, self._settings.models_dir)))
 
     def warm_up(self, model: str) -> Future[Generation]:
@@ -221,6 +228,9 @@ class Engine:
             on_step=lambda done, total: self._report(batch, done, total),
             previews={i: ticket.preview_steps for i, ticket in enumerate(batch) if ticket.preview_steps},
             on_preview=lambda i, done, pixels: _preview(batch[i], done, pixels),
+            starts=[t.plan.inputs.image for t in batch if t.plan.inputs.image is not None],
+            strength=first.request.strength if first.request.strength is not None else 1.0,
+            references=[t.plan.inputs.references for t in batch] if first.inputs.references else (),
         )
         self._queue.measured((time.monotonic() - loaded) / len(batch))
         shares = {phase: seconds / len(batch) for phase, seconds in result.timings.items()}

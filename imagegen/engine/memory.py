@@ -16,11 +16,12 @@ def bytes_a_picture(components: Components, plan: Plan) -> int:
 
     That is inside a single-stream block, where a token has beside its residual its normed copy, queries,
     keys, values, attention's answer, both halves of the gated MLP's input and what goes into the last
-    projection: 7 + 3 r times the width, r being the MLP's ratio. Decoding is one picture at a time and does
-    not count.
+    projection: 7 + 3 r times the width, r being the MLP's ratio. The photos that it looks at are tokens like
+    its own. Encoding and decoding are one picture at a time and do not count.
     """
     transformer, card = components.transformer, components.card
     tokens = (plan.width // card.multiple) * (plan.height // card.multiple) + card.text_length
+    tokens += sum(rows * columns for rows, columns in plan.reference_grids)
     config = transformer.config
     return int(tokens * config.width * (7 + 3 * config.mlp_ratio) * transformer.dtype.itemsize)
 

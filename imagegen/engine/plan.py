@@ -3,22 +3,33 @@
 A request's size is that of the finished picture; a model makes only some sizes. When finishing follows, the
 model makes the size it can that comes closest and finishing resamples it onto the canvas, and the artifact
 says so. Without finishing nothing may change the pixels, so a size that the model does not make is refused.
+Who gives a photo and no size gets the photo's shape, in the model's own area.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
+from imagegen.engine.inputs import Inputs, fit_start
 from imagegen.errors import InvalidRequest
-from imagegen.request import ImageRequest
+from imagegen.photo import Photo
+from imagegen.request import DEFAULT_STRENGTH, Fit, ImageRequest
 from imagegen.weights.catalog import ModelCard
+
+if TYPE_CHECKING:
+    from imagegen.engine.inputs import Pixels
+
+SHAPES_ALIKE = 0.05  # of the logarithm of width by height
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`request` has seed, steps and size filled in; the model generates width x height pixels in `steps`
-    steps.
+    """`request` has seed, steps, size and strength filled in, and photos without their files; the model
+    generates width x height pixels in `steps` steps.
+
+    `inputs` are the photos' pixels, that to start from at the model's size.
     """
 
     request: ImageRequest
@@ -27,17 +38,33 @@ class Plan:
     height: int
     steps: int
     warnings: tuple[str, ...]
+    inputs: Inputs = field(default=Inputs(), compare=False, repr=False)
 
     @property
     def batch_key(self) -> tuple[object, ...]:
-        """Requests with the same key can be denoised together."""
-        return (self.card.path, self.width, self.height, self.steps)
+        """Requests with the same key can be denoised together: the same noise levels and as many tokens."""
+        return (
+            self.card.path,
+            self.width,
+            self.height,
+            self.steps,
+            self.request.strength,
+            self.reference_grids,
+        )
+
+    @property
+    def reference_grids(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of tokens of each photo that the model looks at."""
+        multiple = self.card.multiple
+        return tuple((p.shape[0] // multiple, p.shape[1] // multiple) for p in self.inputs.references)
 
 
-def plan(request: ImageRequest, card: ModelCard) -> Plan:
-    """Raises InvalidRequest(field="size") when the model cannot make the size and no finishing follows."""
+def plan(request: ImageRequest, card: ModelCard, inputs: Inputs | None = None) -> Plan:
+    """The plan of a request with these photos (None: as if it had none). Raises InvalidRequest(field="size")
+    when the model cannot make the size and no finishing follows."""
+    inputs = inputs or Inputs()
     steps = request.steps or card.steps
-    size = _finished_size(request, card)
+    size = _finished_size(request, card, inputs.shape)
     warnings: tuple[str, ...] = ()
     generated = size
     if not card.supports(*size):
@@ -48,11 +75,20 @@ def plan(request: ImageRequest, card: ModelCard) -> Plan:
         generated = _closest_size(size, card)
         made, canvas = f"{generated[0]}x{generated[1]}", f"{size[0]}x{size[1]}"
         warnings = (f"{card.name} made {made} pixels; finishing resampled them for the {canvas} canvas",)
-    resolved = replace(request.seeded(), width=size[0], height=size[1], steps=steps)
-    return Plan(resolved, card, *generated, steps, warnings)
+    resolved = replace(
+        request.seeded().with_photos(Photo.without_data), width=size[0], height=size[1], steps=steps
+    )
+    if inputs.image is not None:
+        strength = DEFAULT_STRENGTH if request.strength is None else request.strength
+        resolved = replace(resolved, strength=strength)
+        warnings += _changed_shape(inputs.image, generated, request.fit)
+        inputs = replace(inputs, image=fit_start(inputs.image, *generated, request.fit))
+    return Plan(resolved, card, *generated, steps, warnings, inputs)
 
 
-def _finished_size(request: ImageRequest, card: ModelCard) -> tuple[int, int]:
+def _finished_size(
+    request: ImageRequest, card: ModelCard, shape: tuple[int, int] | None = None
+) -> tuple[int, int]:
     recipe = request.recipe
     asked = (request.width, request.height)
     wanted = (recipe.width, recipe.height) if recipe is not None else (None, None)
@@ -61,10 +97,15 @@ def _finished_size(request: ImageRequest, card: ModelCard) -> tuple[int, int]:
             "the request and its recipe ask for different sizes", field="size", hint="give one of them"
         )
     width, height = asked if asked != (None, None) else wanted
-    return (card.width, card.height) if width is None or height is None else (width, height)
+    if width is not None and height is not None:
+        return width, height
+    if shape is None:
+        return card.width, card.height
+    scale = math.sqrt(card.width * card.height / (shape[0] * shape[1]))
+    return _closest_size((shape[0] * scale, shape[1] * scale), card)
 
 
-def _closest_size(size: tuple[int, int], card: ModelCard) -> tuple[int, int]:
+def _closest_size(size: tuple[float, float], card: ModelCard) -> tuple[int, int]:
     """The model's size nearest in shape; among equals the nearest in area.
 
     Free sizes keep to the model's own area at most.
@@ -78,6 +119,15 @@ def _closest_size(size: tuple[int, int], card: ModelCard) -> tuple[int, int]:
     scale = math.sqrt(min(1.0, card.width * card.height / area))
     width, height = (max(card.multiple, round(side * scale / card.multiple) * card.multiple) for side in size)
     return width, height
+
+
+def _changed_shape(image: Pixels, size: tuple[int, int], fit: Fit) -> tuple[str, ...]:
+    """What `fit` did to a photo of another shape; a token's width is nothing to speak of."""
+    height, width = image.shape[:2]
+    if abs(math.log(width / height * size[1] / size[0])) < SHAPES_ALIKE:
+        return ()
+    done = {"pad": "padded", "crop": "cropped", "stretch": "stretched"}[fit]
+    return (f"the photo of {width}x{height} pixels was {done} to the shape of {size[0]}x{size[1]}",)
 
 
 def _sizes(card: ModelCard) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagegen.request import ImageRequest
 from imagegen.request import Priority as Priority
-from imagegen_postprocess import Recipe
 
 if TYPE_CHECKING:
     from imagegen.artifact import Format
@@ -89,15 +88,3 @@ def artifact_id(job: str, format: Format) -> str:
     """The picture's id in the artifact store: made of the job's, so a job carried out twice writes one
     file."""
     return f"{hashlib.sha256(job.encode()).hexdigest()[:32]}.{format}"
-
-
-def to_record(request: ImageRequest) -> dict[str, Any]:
-    """The request as JSON values: what the database keeps."""
-    recipe = None if request.recipe is None else request.recipe.to_dict()
-    return {**asdict(request), "recipe": recipe}
-
-
-def from_record(record: dict[str, Any]) -> ImageRequest:
-    """The request that `to_record` took apart. Raises InvalidRequest."""
-    recipe = None if record["recipe"] is None else Recipe.from_dict(record["recipe"])
-    return ImageRequest(**{**record, "recipe": recipe})

@@ -34,7 +34,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.errors import ImagegenError, JobNotFound
 from imagegen.jobs.ending import ENDED, Ending
-from imagegen.jobs.job import Job, JobEvent, JobState, Page, Priority, to_record
+from imagegen.jobs.job import Job, JobEvent, JobState, Page, Priority
 from imagegen.jobs.making import MAKE, Maker, Observe, Place
 from imagegen.jobs.queues import QUEUES, Admission
 from imagegen.jobs.records import Records
@@ -190,7 +190,7 @@ class Jobs:
         }
         facts = {"priority": priority.value, "batch": batch, "label": label, "webhook": webhook}
         attributes = {name: value for name, value in facts.items() if value is not None}
-        record = to_record(request.seeded())  # drawn now: whoever carries it out makes the same picture
+        record = request.seeded().to_dict()  # drawn now: whoever carries it out makes the same picture
         if destination is None:
             options = {
                 "workflow_name": MAKE,

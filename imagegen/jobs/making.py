@@ -18,7 +18,8 @@ from dbos import error as dbos_error
 
 from imagegen.artifact import format_of
 from imagegen.errors import Cancelled, DeadlineExceeded, GenerationFailed, ImagegenError
-from imagegen.jobs.job import Priority, artifact_id, from_record
+from imagegen.jobs.job import Priority, artifact_id
+from imagegen.request import ImageRequest
 from imagegen.store.files import write_atomically
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class Maker:
         if (crashes := self._crashes(id)) >= MOST_CRASHES:
             raise GenerationFailed(f"{crashes} workers died while they made this picture")
         future = self._studio.submit(
-            from_record(record),
+            ImageRequest.from_dict(record),
             on_step=lambda done, total: self._running.step(id, done, total),
             owner=place["owner"],
             priority=Priority(place["priority"]),

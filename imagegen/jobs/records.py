@@ -14,9 +14,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import OperationalError
 
 from imagegen.errors import Cancelled, InvalidRequest
-from imagegen.jobs.job import Job, JobState, Page, Priority, from_record
+from imagegen.jobs.job import Job, JobState, Page, Priority
 from imagegen.jobs.making import MAKE
 from imagegen.jobs.tables import CANCELLED, DELAYED, ENQUEUED, ERROR, GIVEN_UP, PENDING, SUCCESS
+from imagegen.request import ImageRequest
 
 if TYPE_CHECKING:
     from imagegen.jobs.running import Running
@@ -163,7 +164,7 @@ class Records:
         return Job(
             status.workflow_id,
             state,
-            from_record(record),
+            ImageRequest.from_dict(record),
             owner=status.authenticated_user or "",
             priority=Priority(facts.get("priority", Priority.INTERACTIVE)),
             batch=facts.get("batch"),

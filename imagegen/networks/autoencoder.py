@@ -57,7 +57,7 @@ class AutoencoderConfig:
 
 
 class Autoencoder(nn.Module):
-    """`parts` says what to build: making pictures needs only the decoder."""
+    """`parts` says what to build: pictures from words need only the decoder."""
 
     WIDE: ClassVar[tuple[str, ...]] = ("decoder.conv_norm_out", "decoder.conv_out")
     """Modules that stay in float32 when the rest is narrower: what they give are the pixels, and bfloat16
@@ -81,7 +81,8 @@ class Autoencoder(nn.Module):
     def dtype(self) -> torch.dtype:
         """Of activations and weights; the latent statistics are float32, and so are the modules in `WIDE` at
         least."""
-        return self.decoder.conv_in.weight.dtype
+        part = self.decoder if hasattr(self, "decoder") else self.encoder
+        return part.conv_in.weight.dtype
 
     def encode(self, pictures: Tensor) -> Tensor:
         """Pictures [B, 3, H, W] in -1..1 -> the mean of their latents [B, latent_channels, H/scale,

@@ -11,6 +11,7 @@ noise or files.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -20,6 +21,9 @@ from torch.nn.functional import silu
 
 from imagegen.networks.quantized_linear import project_gated
 from imagegen_kernels import attention, gated_residual, modulate, qk_rope
+
+REFERENCE_TIME = 10
+"""Steps on the time axis between the picture and its first reference, and from one reference to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,8 @@ class Modulation(NamedTuple):
 
 
 class Rotary(NamedTuple):
-    """Cosines and sines of every token's position, float32 [text + image tokens, head_dim / 2], text
-    first."""
+    """Cosines and sines of every token's position, float32 [text + image + reference tokens, head_dim / 2],
+    in this order."""
 
     cos: Tensor
     sin: Tensor
@@ -139,19 +143,20 @@ class Transformer(nn.Module):
             for i, t, s, o in zip(image, text, single, out, strict=True)
         ]
 
-    def rotary(self, text_length: int, rows: int, columns: int) -> Rotary:
-        """Positions of `text_length` text tokens and rows x columns image tokens, on four axes (time, row,
-        column, word).
+    def rotary(
+        self, text_length: int, rows: int, columns: int, references: Sequence[tuple[int, int]] = ()
+    ) -> Rotary:
+        """Positions of `text_length` text tokens, rows x columns image tokens and the tokens of `references`
+        (rows, columns), on four axes (time, row, column, word).
 
-        Text token l is at (0, 0, 0, l), an image token at (0, row, column, 0); axis a turns pair i of its
-        `axes_dims_rope[a]` channels by position * rope_theta^(-2i/dim). Angles are computed in float64.
+        Text token l is at (0, 0, 0, l), an image token at (0, row, column, 0), one of reference n at
+        (REFERENCE_TIME * (n + 1), row, column, 0); axis a turns pair i of its `axes_dims_rope[a]` channels by
+        position * rope_theta^(-2i/dim). Angles are computed in float64.
         """
-        word = torch.arange(text_length, dtype=torch.float64)
-        row = torch.arange(rows, dtype=torch.float64).repeat_interleave(columns)
-        column = torch.arange(columns, dtype=torch.float64).repeat(rows)
-        positions = torch.zeros(text_length + rows * columns, 4, dtype=torch.float64)
-        positions[:text_length, 3] = word
-        positions[text_length:, 1], positions[text_length:, 2] = row, column
+        words = torch.zeros(text_length, 4, dtype=torch.float64)
+        words[:, 3] = torch.arange(text_length)
+        grids = [_grid(REFERENCE_TIME * n, *size) for n, size in enumerate([(rows, columns), *references])]
+        positions = torch.cat([words, *grids])
         angles = []
         for axis, channels in enumerate(self.config.axes_dims_rope):
             steps = torch.arange(0, channels, 2, dtype=torch.float64) / channels
@@ -160,11 +165,19 @@ class Transformer(nn.Module):
         device = self.x_embedder.weight.device
         return Rotary(angle.cos().float().to(device), angle.sin().float().to(device))
 
-    def forward(self, latents: Tensor, text: Tensor, modulation: Modulation, rotary: Rotary) -> Tensor:
+    def forward(
+        self,
+        latents: Tensor,
+        text: Tensor,
+        modulation: Modulation,
+        rotary: Rotary,
+        references: Tensor | None = None,
+    ) -> Tensor:
         """latents [B, S, in_channels] and text tokens [B, T, width] -> velocity [B, S, in_channels], both in
-        `dtype`."""
-        image: Tensor = self.x_embedder(latents)
-        text_length = text.shape[1]
+        `dtype`; `references` [B, R, in_channels] are attended to and get no velocity."""
+        length, text_length = latents.shape[1], text.shape[1]
+        seen = latents if references is None else torch.cat([latents, references], dim=1)
+        image: Tensor = self.x_embedder(seen)
         for block in self.transformer_blocks:
             image, text = block(image, text, modulation, rotary)
         tokens = torch.cat([text, image], dim=1)
@@ -172,10 +185,19 @@ class Transformer(nn.Module):
         for number, block in enumerate(self.single_transformer_blocks):
             # Nothing reads the last block's text tokens.
             tokens = block(tokens, modulation.single, rotary, skip=text_length if number == last else 0)
-        image = tokens if last >= 0 else image
+        image = (tokens if last >= 0 else image)[:, :length]
         image = modulate(image, modulation.out_shift, modulation.out_scale, self.config.eps)
         velocity: Tensor = self.proj_out(image)
         return velocity
+
+
+def _grid(time: int, rows: int, columns: int) -> Tensor:
+    """Positions of rows x columns tokens at one time, row by row: float64 [rows * columns, 4]."""
+    positions = torch.zeros(rows, columns, 4, dtype=torch.float64)
+    positions[..., 0] = time
+    positions[..., 1] = torch.arange(rows)[:, None]
+    positions[..., 2] = torch.arange(columns)
+    return positions.flatten(0, 1)
 
 
 class DoubleBlock(nn.Module):

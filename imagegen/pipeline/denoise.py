@@ -12,8 +12,8 @@ from imagegen.networks.transformer import Modulation, Rotary, Transformer
 
 @dataclass(frozen=True)
 class Plan:
-    """What every picture of a size and a number of steps shares: noise levels, modulation of each step,
-    positions."""
+    """What every picture of a size, a number of steps, a strength and sizes of references shares: noise
+    levels, modulation of each step, positions."""
 
     sigmas: list[float]
     modulations: list[Modulation]
@@ -28,10 +28,13 @@ def denoise(
     *,
     guidance: float = 1.0,
     empty_text: Tensor | None = None,
+    references: Tensor | None = None,
     on_step: Callable[[int, int], None] | None = None,
     on_clean: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Noise [B, S, C], float32, and text tokens [B, T, width] -> latents of pictures, float32.
+
+    `references` [B, R, C] are tokens of pictures to look at, which stay as they are.
 
     With `guidance` above 1 the step is pushed away from what the empty prompt [1, T, width] gives
     (classifier-free guidance). `on_step(done, total)` is called after each step; what it raises ends the
@@ -39,11 +42,13 @@ def denoise(
     the end: for a straight flow x = (1 - sigma) clean + sigma noise, clean = x - sigma velocity.
     """
     total = len(plan.modulations)
+    seen = None if references is None else references.to(transformer.dtype)
     for step, modulation in enumerate(plan.modulations):
         sample = latents.to(transformer.dtype)
-        velocity = transformer(sample, text, modulation, plan.rotary).float()
+        velocity = transformer(sample, text, modulation, plan.rotary, seen).float()
         if guidance > 1 and empty_text is not None:
-            empty = transformer(sample, empty_text.expand_as(text), modulation, plan.rotary).float()
+            nothing = empty_text.expand_as(text)
+            empty = transformer(sample, nothing, modulation, plan.rotary, seen).float()
             velocity = empty + guidance * (velocity - empty)
         latents = latents + (plan.sigmas[step + 1] - plan.sigmas[step]) * velocity
         if on_clean is not None:

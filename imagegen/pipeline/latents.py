@@ -25,6 +25,19 @@ def noise(seeds: Sequence[int], channels: int, rows: int, columns: int) -> Tenso
     return torch.cat(maps).flatten(2).transpose(1, 2).contiguous()
 
 
+def noised(clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
+    """Latents of pictures at a noise level: the straight flow's x = (1 - sigma) clean + sigma noise."""
+    return (1 - sigma) * clean + sigma * noise
+
+
+def to_tokens(maps: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """The autoencoder's maps [B, C/4, 2 rows, 2 columns] -> tokens [B, rows * columns, C], normalised: what
+    `to_maps` undoes."""
+    batch, channels, height, width = maps.shape
+    folded = maps.reshape(batch, channels, height // 2, 2, width // 2, 2).permute(0, 1, 3, 5, 2, 4)
+    return (folded.reshape(batch, 4 * channels, -1).transpose(1, 2) - mean) / std
+
+
 def to_maps(tokens: Tensor, rows: int, columns: int, mean: Tensor, std: Tensor) -> Tensor:
     """Tokens [B, rows * columns, C], normalised -> the autoencoder's maps [B, C/4, 2 rows, 2 columns]; mean,
     std [C]."""

@@ -58,9 +58,13 @@ class Schedule:
             raise CheckpointInvalid("shift and num_train_timesteps must be positive numbers", field=file)
         return cls(float(shift), bool(supported["use_dynamic_shifting"]), timesteps)
 
-    def sigmas(self, steps: int, image_tokens: int) -> Tensor:
-        """Noise levels before each step and after the last: float32 [steps + 1], from 1 down to 0."""
-        plain = torch.linspace(1.0, 1.0 / steps, steps, dtype=torch.float64).float()
+    def sigmas(self, steps: int, image_tokens: int, strength: float = 1.0) -> Tensor:
+        """Noise levels before each step and after the last: float32 [steps + 1], from 1 down to 0.
+
+        `strength` (0..1] is the share of the way that is gone: below 1 the steps begin at the level where
+        that much of the unshifted schedule is left. All steps are made: a model of four has none to spare.
+        """
+        plain = torch.linspace(strength, strength / steps, steps, dtype=torch.float64).float()
         if self.dynamic:
             factor = math.exp(empirical_mu(image_tokens, steps))
             shifted = factor / (factor + (1 / plain - 1))

@@ -1,4 +1,5 @@
-"""Prompts to pictures with FLUX.2 [klein]: the one method that everything above calls, its steps numbered."""
+"""Prompts, and pictures to start from or to look at, to pictures with FLUX.2 [klein]: the one method that
+everything above calls, its steps numbered."""
 
 from __future__ import annotations
 
@@ -12,13 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imagegen.errors import GenerationFailed, InvalidRequest
+from imagegen.networks.autoencoder import Autoencoder
 from imagegen.pipeline.decode import decode, to_uint8
 from imagegen.pipeline.denoise import Plan, denoise
-from imagegen.pipeline.latents import noise
+from imagegen.pipeline.encode import encode
+from imagegen.pipeline.latents import noise, noised
 from imagegen.pipeline.prompt import encode_prompts
 from imagegen.pipeline.schedule import Schedule
-from imagegen.weights.load import Components
+from imagegen.weights.load import Components, load_encoder
 
+Pixels = NDArray[np.uint8]
 OnStep = Callable[[int, int], None]
 OnPreview = Callable[[int, int, NDArray[np.uint8]], None]
 
@@ -42,7 +46,7 @@ class Generated:
 @dataclass(frozen=True)
 class GeneratedBatch:
     """Pictures in the order of their prompts; `timings` are seconds of the whole batch by phase: prompt,
-    denoise, decode."""
+    encode (where there are pictures), denoise, decode."""
 
     pictures: list[Generated]
     timings: dict[str, float]
@@ -56,7 +60,8 @@ class TextToImage:
         self._schedule = Schedule.from_config(
             components.scheduler, str(components.card.path / "scheduler" / "scheduler_config.json")
         )
-        self._plans: dict[tuple[int, int, int], Plan] = {}
+        self._plans: dict[tuple[object, ...], Plan] = {}
+        self._encoder: Autoencoder | None = None
         self._empty_text: Tensor | None = None
         _keep_freed_memory()
 
@@ -71,14 +76,25 @@ class TextToImage:
         on_step: OnStep | None = None,
         previews: Mapping[int, Collection[int]] | None = None,
         on_preview: OnPreview | None = None,
+        starts: Sequence[Pixels] = (),
+        strength: float = 1.0,
+        references: Sequence[Sequence[Pixels]] = (),
     ) -> GeneratedBatch:
         """One picture of width x height pixels for each prompt and seed (0..2^32-1).
 
-        A picture depends on its prompt, seed, size and steps alone, not on the batch it rides in.
+        `starts` are pictures to begin with instead of noise alone, uint8 RGB [height, width, 3], one for each
+        prompt or none: each is noised to the level of `strength` (0..1] and denoised from there, so that of
+        it remains the less the higher that is; at 1 nothing does. `references` are for each prompt the
+        pictures to look at, uint8 RGB with sides that are multiples of a token's pixels, as many and as large
+        for each prompt.
+
+        A picture depends on its prompt, seed, size, steps and own pictures alone, not on the batch it rides
+        in.
         `on_step(done, total)` is called after each step; what it raises stops the work. `previews` names for
         places in the batch the steps after which `on_preview(place, done, picture)` gets what that picture
         would be if it went on straight, uint8 [height, width, 3]; each costs a decoding. Raises
-        InvalidRequest for a size that the model does not make and GenerationFailed when the numbers overflow.
+        InvalidRequest for a size that the model does not make and for pictures that it cannot read,
+        GenerationFailed when the numbers overflow.
         """
         card = self.components.card
         if not card.supports(width, height):
@@ -98,17 +114,28 @@ class TextToImage:
         text = transformer.embed_text(encoded.embeds)
         clock.lap("prompt")
 
-        # 2. Draw each picture's noise from its own seed.
-        latents = noise(seeds, transformer.config.in_channels, rows, columns).to(self.components.device)
+        # 2. Encode the pictures to look at and those to start from.
+        seen = [torch.cat([self._encoded(each) for each in pictures], dim=1) for pictures in references]
+        begun = [self._encoded(picture) for picture in starts] if strength < 1 else []
+        if seen or begun:
+            clock.lap("encode")
 
-        # 3. Denoise, step by step.
+        # 3. Draw each picture's noise from its own seed, and mix it with what the picture starts from.
+        grids = [self._grid(picture) for picture in references[0]] if references else []
+        plan = self.plan(rows, columns, steps, strength if begun else 1.0, grids)
+        latents = noise(seeds, transformer.config.in_channels, rows, columns).to(self.components.device)
+        if begun:
+            latents = noised(torch.cat(begun), latents, plan.sigmas[0])
+
+        # 4. Denoise, step by step.
         latents = denoise(
             transformer,
             latents,
             text,
-            self.plan(rows, columns, steps),
+            plan,
             guidance=card.guidance,
             empty_text=self._empty() if card.guidance > 1 else None,
+            references=torch.cat(seen) if seen else None,
             on_step=on_step,
             on_clean=preview if previews else None,
         )
@@ -118,7 +145,7 @@ class TextToImage:
             )
         clock.lap("denoise")
 
-        # 4. Decode latents to pixels.
+        # 5. Decode latents to pixels.
         pictures = to_uint8(decode(autoencoder, latents, rows, columns)).cpu().numpy()
         clock.lap("decode")
         return GeneratedBatch(
@@ -129,19 +156,40 @@ class TextToImage:
             clock.laps,
         )
 
-    def plan(self, rows: int, columns: int, steps: int) -> Plan:
-        """What all pictures of rows x columns tokens in that many steps share, kept for the next time."""
-        key = (rows, columns, steps)
+    def plan(
+        self,
+        rows: int,
+        columns: int,
+        steps: int,
+        strength: float = 1.0,
+        references: Sequence[tuple[int, int]] = (),
+    ) -> Plan:
+        """What all pictures of rows x columns tokens in that many steps at that strength share, with
+        references of these rows and columns; kept for the next time."""
+        key = (rows, columns, steps, strength, tuple(references))
         if key not in self._plans:
             if len(self._plans) == PLANS_KEPT:
                 del self._plans[next(iter(self._plans))]
             transformer, length = self.components.transformer, self.components.card.text_length
-            sigmas = self._schedule.sigmas(steps, rows * columns)
+            sigmas = self._schedule.sigmas(steps, rows * columns, strength)
             timesteps = (sigmas[:-1] * self._schedule.train_timesteps).to(self.components.device)
             self._plans[key] = Plan(
-                sigmas.tolist(), transformer.modulations(timesteps), transformer.rotary(length, rows, columns)
+                sigmas.tolist(),
+                transformer.modulations(timesteps),
+                transformer.rotary(length, rows, columns, references),
             )
         return self._plans[key]
+
+    def _encoded(self, picture: Pixels) -> Tensor:
+        """The picture's tokens [1, S, C]. The encoder is loaded with the first picture."""
+        if self._encoder is None:
+            self._encoder = load_encoder(self.components)
+        return encode(self._encoder, picture)
+
+    def _grid(self, picture: Pixels) -> tuple[int, int]:
+        """The picture's rows and columns of tokens."""
+        height, width = picture.shape[:2]
+        return height // self.components.card.multiple, width // self.components.card.multiple
 
     def _empty(self) -> Tensor:
         if self._empty_text is None:

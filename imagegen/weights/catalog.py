@@ -25,6 +25,10 @@ FORMAT_VERSION = 1
 ARCHITECTURES = {"Flux2KleinPipeline": "flux2-klein"}
 """Class name in model_index.json -> the architecture that pipeline/ runs."""
 
+REFERENCES, MOST_REFERENCES = 4, 16
+"""Photos that FLUX.2 [klein] looks at, by its makers' word (docs.bfl.ai, editing overview), and the most that
+any imagegen.json may allow."""
+
 # What diffusers' Flux2KleinPipeline does when nobody says otherwise; the undistilled base models need
 # guidance and many steps.
 _DISTILLED = {"steps": 4, "guidance": 1.0}
@@ -40,6 +44,7 @@ class ModelCard:
     multiple    pixels of picture side per latent token (8 x 2 for FLUX.2, 16 x 2 for the starter)
     text_length tokens a prompt is padded or cut to
     guidance    scale of classifier-free guidance; 1.0 is none
+    references  most photos that it looks at while it makes one; 0 for a model that was never taught to
     revision    12 hex digits that change with imagegen.json, model_index.json or any file's name or size
     disk_bytes  all files of the folder
     """
@@ -57,6 +62,7 @@ class ModelCard:
     text_length: int
     text_encoder_out_layers: tuple[int, ...]
     guidance: float
+    references: int
     disk_bytes: int
     revision: str
 
@@ -141,6 +147,7 @@ def read_card(folder: Path) -> ModelCard:
         text_length=defaults.positive("text_length"),
         text_encoder_out_layers=defaults.layers("text_encoder_out_layers"),
         guidance=defaults.at_least_one("guidance"),
+        references=_references(own.get("references", REFERENCES), own_file),
         disk_bytes=sum(file.stat().st_size for file in files),
         revision=_revision(folder, files),
     )
@@ -209,6 +216,14 @@ def _sizes(value: object, file: Path) -> tuple[tuple[int, int], ...] | None:
         ):
             return tuple((width, height) for width, height in pairs)
     raise CheckpointInvalid("must be null or a list of [width, height] in pixels", field=f"{file}: sizes")
+
+
+def _references(value: object, file: Path) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_REFERENCES:
+        return value
+    raise CheckpointInvalid(
+        f"must be a whole number, 0 to {MOST_REFERENCES}, not {value!r}", field=f"{file}: references"
+    )
 
 
 def _multiple(vae_config: Path) -> int:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, get_args
 import torch
 from torch import Tensor, nn
 
-from imagegen.errors import CheckpointInvalid, SettingsInvalid
+from imagegen.errors import CheckpointInvalid, InvalidRequest, SettingsInvalid
 from imagegen.networks.autoencoder import Autoencoder, AutoencoderConfig
 from imagegen.networks.quantized_linear import QuantizedLinear
 from imagegen.networks.text_encoder import Embedding, TextEncoder, TextEncoderConfig
@@ -88,6 +88,26 @@ def load_components(card: ModelCard, device: str = "auto", dtype: torch.dtype | 
         autoencoder=autoencoder,
         scheduler=read_json(card.path / "scheduler" / "scheduler_config.json"),
     )
+
+
+def load_encoder(components: Components) -> Autoencoder:
+    """The half of the autoencoder that reads pictures, which only those need who start from one: on the
+    device and in the dtype of the other half.
+
+    Raises InvalidRequest for a checkpoint without it, and CheckpointInvalid as `load_components` does.
+    """
+    card, decoder = components.card, components.autoencoder
+    if not any(name.startswith("encoder.") for name in TensorFiles(card.path / "vae")):
+        raise InvalidRequest(
+            f"{card.name} came without the part that reads pictures, and makes them from words only",
+            field="model",
+        )
+    encoder = _Loader(card.path, components.device, decoder.dtype).load(
+        "vae",
+        lambda config: Autoencoder(read_config(AutoencoderConfig, config), parts=("encoder",)),
+        unused=lambda name: name.startswith(("decoder.", "post_quant_conv.", "bn.num_batches_tracked")),
+    )
+    return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _device(name: str) -> torch.device:

@@ -12,7 +12,7 @@ from imagegen.networks.autoencoder import Autoencoder, AutoencoderConfig, Upsamp
 
 
 def test_encoder_and_decoder_equal_the_reference(tiny_checkpoint: Path) -> None:
-    """The pipeline only decodes; here both ways go through the same weights."""
+    """Both ways go through the same weights."""
     from diffusers import AutoencoderKLFlux2
 
     folder = tiny_checkpoint / "vae"

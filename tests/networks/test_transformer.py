@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -73,3 +74,26 @@ def test_every_image_token_sees_the_text(transformer: Transformer) -> None:
 def test_refuses_what_it_cannot_run(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(CONFIG, **wrong)  # type: ignore[arg-type]
+
+
+def test_photos_have_a_time_each_and_rows_and_columns_of_their_own(transformer: Transformer) -> None:
+    plain, seen = transformer.rotary(3, 2, 4), transformer.rotary(3, 2, 4, [(2, 4), (1, 2)])
+    assert torch.equal(seen.cos[:11], plain.cos)
+    angle = torch.remainder(torch.atan2(seen.sin, seen.cos), 2 * math.pi)
+    assert angle[11:19, 0].tolist() == pytest.approx([10 - 2 * math.pi] * 8, abs=1e-5)
+    assert angle[19:, 0].tolist() == pytest.approx([20 - 6 * math.pi] * 2, abs=1e-5)
+    assert torch.equal(seen.cos[11:19, 2:], plain.cos[3:, 2:])
+    assert angle[19:, 4].tolist() == pytest.approx([0, 1])
+
+
+def test_photos_are_seen_and_get_no_velocity(transformer: Transformer) -> None:
+    latents, text, photo = torch.randn(2, 6, 8), torch.randn(2, 3, 32), torch.randn(2, 4, 8)
+    modulation = transformer.modulations(torch.tensor([500.0]))[0]
+    rotary = transformer.rotary(3, 2, 3, [(2, 2)])
+    with torch.inference_mode():
+        one = transformer(latents, text, modulation, rotary, photo)
+        photo[1, 3] += 1
+        other = transformer(latents, text, modulation, rotary, photo)
+    assert one.shape == latents.shape
+    assert torch.equal(one[0], other[0])
+    assert (one[1] - other[1]).abs().amin() > 0

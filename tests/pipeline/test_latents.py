@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from imagegen.pipeline.latents import noise, to_maps
+from imagegen.pipeline.latents import noise, noised, to_maps, to_tokens
 
 
 def test_noise_is_that_of_one_generator_a_picture() -> None:
@@ -27,3 +27,17 @@ def test_tokens_unfold_into_two_by_two_positions_of_the_map() -> None:
             for x in range(6):
                 token, part = (y // 2) * columns + x // 2, channel * 4 + (y % 2) * 2 + x % 2
                 assert maps[0, channel, y, x] == tokens[0, token, part] * std[part] + mean[part]
+
+
+def test_tokens_and_maps_are_each_others_way_back() -> None:
+    maps, mean, std = torch.randn(2, 3, 4, 10), torch.randn(12), torch.rand(12) + 0.5
+    tokens = to_tokens(maps, mean, std)
+    assert tokens.shape == (2, 10, 12)
+    torch.testing.assert_close(to_maps(tokens, 2, 5, mean, std), maps)
+
+
+def test_a_noise_level_is_the_share_of_noise() -> None:
+    clean, drawn = torch.randn(1, 4, 8), torch.randn(1, 4, 8)
+    assert torch.equal(noised(clean, drawn, 0), clean)
+    assert torch.equal(noised(clean, drawn, 1), drawn)
+    torch.testing.assert_close(noised(clean, drawn, 0.25), 0.75 * clean + 0.25 * drawn)

@@ -28,6 +28,17 @@ def test_four_steps_with_shift_three_are_these() -> None:
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
+def test_a_strength_below_one_begins_lower_and_makes_as_many_steps(dynamic: bool) -> None:
+    schedule = Schedule.from_config(CONFIG | {"use_dynamic_shifting": dynamic})
+    begins = [schedule.sigmas(4, 256, strength) for strength in (0.1, 0.5, 0.9, 1.0)]
+    assert all(len(sigmas) == 5 and sigmas[-1] == 0 for sigmas in begins)
+    firsts = [float(sigmas[0]) for sigmas in begins]
+    assert firsts == sorted(set(firsts))
+    assert all((sigmas.diff() < 0).all() for sigmas in begins)
+    assert torch.equal(begins[-1], schedule.sigmas(4, 256))
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize(("steps", "tokens"), [(1, 64), (4, 1024), (8, 4096), (50, 4301)])
 def test_equals_the_reference_scheduler(dynamic: bool, steps: int, tokens: int) -> None:
     from diffusers import FlowMatchEulerDiscreteScheduler

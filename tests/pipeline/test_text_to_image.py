@@ -168,3 +168,64 @@ def test_a_straight_flows_first_preview_is_its_picture(packed: TextToImage) -> N
         ["bag"], [3], 64, 64, 1, previews={0: (1,)}, on_preview=lambda *found: seen.append(found[2])
     )
     assert np.array_equal(seen[0], batch.pictures[0].picture)
+
+
+def photos(*seeds: int, height: int = 64, width: int = 64) -> list[np.ndarray]:
+    return [np.random.default_rng(s).integers(0, 256, (height, width, 3), dtype=np.uint8) for s in seeds]
+
+
+@pytest.mark.parametrize("model", ["packed", "dense"])
+def test_same_photo_same_picture_whatever_the_batch(model: str, request: pytest.FixtureRequest) -> None:
+    pipeline: TextToImage = request.getfixturevalue(model)
+    begin, look = photos(1, 2, 3), [photos(4, 5), photos(6, 7), photos(8, 9)]
+
+    def made(order: list[int]) -> list[np.ndarray]:
+        batch = pipeline.generate(
+            [PROMPTS[i] for i in order],
+            [SEEDS[i] for i in order],
+            64,
+            64,
+            4,
+            starts=[begin[i] for i in order],
+            strength=0.5,
+            references=[look[i] for i in order],
+        )
+        return [one.picture for one in batch.pictures]
+
+    alone = [made([i])[0] for i in range(3)]
+    for place, i in enumerate((2, 0, 1)):
+        assert np.array_equal(made([2, 0, 1])[place], alone[i])
+    assert not np.array_equal(alone[0], alone[1])
+
+
+def test_each_photo_counts_and_so_does_its_place(packed: TextToImage) -> None:
+    one, two = photos(4, 5)
+    found = [
+        packed.generate(["bag"], [1], 64, 64, 2, references=[list(seen)]).pictures[0].picture
+        for seen in ((one,), (two,), (one, two), (two, one))
+    ]
+    assert len({picture.tobytes() for picture in found}) == 4
+
+
+def test_more_of_the_photo_is_left_the_less_may_change(dense: TextToImage) -> None:
+    (start,) = photos(1)
+    same = dense.generate(["x"], [1], 64, 64, 2, starts=[start], strength=0.0).pictures[0].picture
+    away = [
+        np.abs(
+            dense.generate(["x"], [1], 64, 64, 2, starts=[start], strength=strength)
+            .pictures[0]
+            .picture.astype(float)
+            - same
+        ).mean()
+        for strength in (0.1, 0.3, 1.0)
+    ]
+    assert 0 < away[0] < away[1] < away[2]
+
+
+def test_the_encoder_waits_for_the_first_photo(tiny_checkpoint: Path) -> None:
+    pipeline = load(tiny_checkpoint)
+    timings = pipeline.generate(["x"], [1], 64, 64, 1).timings
+    assert pipeline._encoder is None
+    assert "encode" not in timings
+    assert "encode" in pipeline.generate(["x"], [1], 64, 64, 1, references=[photos(1)]).timings
+    assert pipeline._encoder is not None

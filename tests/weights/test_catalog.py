@@ -40,6 +40,16 @@ def test_without_imagegen_json_a_model_is_a_klein(models: Path) -> None:
     assert not card.supports(0, 16)
 
 
+def test_a_klein_looks_at_four_photos_unless_its_file_says_otherwise(models: Path) -> None:
+    assert find_model("small", models).references == 4
+    write_model(models / "blind", own={"references": 0})
+    assert find_model("blind", models).references == 0
+    assert find_model("starter").references == 0
+    write_model(models / "odd", own={"references": 17})
+    with pytest.raises(CheckpointInvalid, match="references"):
+        find_model("odd", models)
+
+
 def test_a_base_model_needs_guidance_and_many_steps(models: Path) -> None:
     write_model(models / "base", distilled=False)
     card = find_model("base", models)
