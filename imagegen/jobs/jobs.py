@@ -46,6 +46,7 @@ from imagegen.jobs.workers import Workers
 from imagegen.request import ImageRequest
 from imagegen.store.artifacts import open_artifacts
 from imagegen.store.database import database_error, database_url, forget_deleted, open_database
+from imagegen.store.photos import forget, keep, open_photos
 
 if TYPE_CHECKING:
     from imagegen.artifact import Format
@@ -103,6 +104,7 @@ class Jobs:
         self._observe = observe
         self._running = Running()
         self._store = open_artifacts(self.settings)
+        self._photos = open_photos(self.settings)
         self._handles: dict[str, WorkflowHandle[dict[str, Any]]] = {}
         self._maker: Maker | None = None
         self._upkeep: Upkeep | None = None
@@ -171,8 +173,8 @@ class Jobs:
         deadline    seconds since 1970 after which it is not begun any more.
         again       a job of that id which failed, was cancelled, or whose picture is gone is done anew.
 
-        Raises Overloaded when too many jobs wait already. Raises nothing that concerns the picture; that is
-        in the Job.
+        Raises Overloaded when too many jobs wait already, and OutputNotWritable or StoreUnavailable when the
+        request's photos cannot be kept. Raises nothing that concerns the picture; that is in the Job.
         """
         if id is None:
             # The time first, so that ids sort as jobs were handed in; the rest cannot be guessed.
@@ -191,13 +193,15 @@ class Jobs:
         facts = {"priority": priority.value, "batch": batch, "label": label, "webhook": webhook}
         attributes = {name: value for name, value in facts.items() if value is not None}
         record = request.seeded().to_dict()  # drawn now: whoever carries it out makes the same picture
+        turn = self._admission.place(owner, priority) if destination is None else 0
+        keep(self._photos, id, request)  # before the record, which a worker may take at once
         if destination is None:
             options = {
                 "workflow_name": MAKE,
                 "workflow_id": id,
                 "queue_name": QUEUES[priority],
                 "app_version": RECORD_VERSION,
-                "priority": self._admission.place(owner, priority),
+                "priority": turn,
                 "queue_partition_key": owner,
                 "authenticated_user": owner,
                 "attributes": attributes,
@@ -253,14 +257,15 @@ class Jobs:
         return self._known(id)
 
     def delete(self, id: str) -> None:
-        """Removes a job with every trace of it: record, prompt, result and the picture in the store. What was
-        written to a place of the caller's own stays. One that is being made is cancelled first. Raises
-        JobNotFound."""
+        """Removes a job with every trace of it: record, prompt, photos, result and the picture in the store.
+        What was written to a place of the caller's own stays. One that is being made is cancelled first.
+        Raises JobNotFound."""
         job = self.cancel(id)
         self._running.wait_gone(id, GONE)
         DBOS.delete_workflows([id, f"{id}.{ENDED}"])
         if job.artifact is not None:
             self._store.delete(job.artifact)
+        forget(self._photos, id, job.request)
         forget_deleted(self._engine)
         if self._studio is not None:
             with contextlib.suppress(ImagegenError):  # a model that is gone keeps nothing
@@ -326,6 +331,7 @@ class Jobs:
             self._maker = Maker(
                 self._studio,
                 self._store,
+                self._photos,
                 self._running,
                 crashes=self._records.crashes,
                 wanted=self._records.wanted,
@@ -350,7 +356,11 @@ class Jobs:
             DBOS.register_queue(ENDED, worker_concurrency=16, polling_interval_sec=POLL_ENDED)
         if self._studio is not None:
             days = settings.retention_days
-            retention = Retention(self._records, self._store, engine, days) if days and self._shared else None
+            retention = (
+                Retention(self._records, self._store, self._photos, engine, days)
+                if days and self._shared
+                else None
+            )
             self._upkeep = Upkeep(
                 self._records,
                 self._admission,

@@ -21,11 +21,13 @@ from imagegen.errors import Cancelled, DeadlineExceeded, GenerationFailed, Image
 from imagegen.jobs.job import Priority, artifact_id
 from imagegen.request import ImageRequest
 from imagegen.store.files import write_atomically
+from imagegen.store.photos import fetch
 
 if TYPE_CHECKING:
     from imagegen.artifact import Artifact, Format
     from imagegen.jobs.running import Running
     from imagegen.store.artifacts import ArtifactStore
+    from imagegen.store.photos import PhotoStore
     from imagegen.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Maker:
         self,
         studio: Studio,
         store: ArtifactStore,
+        photos: PhotoStore,
         running: Running,
         *,
         crashes: Callable[[str], int],
@@ -70,6 +73,7 @@ class Maker:
     ) -> None:
         self._studio = studio
         self._store = store
+        self._photos = photos
         self._running = running
         self._crashes = crashes
         self._wanted = wanted
@@ -140,7 +144,7 @@ class Maker:
         if (crashes := self._crashes(id)) >= MOST_CRASHES:
             raise GenerationFailed(f"{crashes} workers died while they made this picture")
         future = self._studio.submit(
-            ImageRequest.from_dict(record),
+            fetch(self._photos, id, ImageRequest.from_dict(record)),
             on_step=lambda done, total: self._running.step(id, done, total),
             owner=place["owner"],
             priority=Priority(place["priority"]),

@@ -95,14 +95,14 @@ class Records:
             counts[STATES[status]] = counts.get(STATES[status], 0) + count
         return counts
 
-    def ended_before(self, moment: float, most: int) -> list[tuple[str, str | None]]:
-        """Some jobs that ended before `moment` (seconds since 1970): id and the picture in the store."""
+    def ended_before(self, moment: float, most: int) -> list[Job]:
+        """Some jobs that ended before `moment` (seconds since 1970)."""
         t = self._table
         final = [status for status, state in STATES.items() if state.final]
         ended = (t.c.status.in_(final), t.c.completed_at < int(moment * 1000))
         query = select(t.c.workflow_uuid).where(t.c.name == MAKE, *ended).limit(most)
         ids = [row[0] for row in patiently(lambda: self._all(query))]
-        return [(job.id, job.artifact) for job in self._jobs(ids)] if ids else []
+        return self._jobs(ids) if ids else []
 
     def crashes(self, id: str) -> int:
         """How many workers died with the job in hand."""

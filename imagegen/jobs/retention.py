@@ -1,4 +1,4 @@
-"""Forgetting what is old: jobs with their prompts and results, and pictures in the store."""
+"""Forgetting what is old: jobs with their prompts, photos and results, and pictures in the store."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from dbos import DBOS
 from imagegen.errors import ImagegenError
 from imagegen.jobs.ending import ENDED
 from imagegen.store.database import forget_deleted
+from imagegen.store.photos import forget
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from imagegen.jobs.records import Records
     from imagegen.store.artifacts import ArtifactStore
+    from imagegen.store.photos import PhotoStore
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +29,12 @@ AT_ONCE = 500
 class Retention:
     """Deletes what ended more than `days` days ago. Several processes may do so at once."""
 
-    def __init__(self, records: Records, store: ArtifactStore, engine: Engine, days: float) -> None:
+    def __init__(
+        self, records: Records, store: ArtifactStore, photos: PhotoStore, engine: Engine, days: float
+    ) -> None:
         self._records = records
         self._store = store
+        self._photos = photos
         self._engine = engine
         self._days = days
 
@@ -40,15 +45,18 @@ class Retention:
         gone = 0
         try:
             while old := self._records.ended_before(moment, AT_ONCE):
-                for _, artifact in old:
-                    if artifact is not None:
-                        self._store.delete(artifact)
-                ids = [id for id, _ in old]
+                for job in old:
+                    if job.artifact is not None:
+                        self._store.delete(job.artifact)
+                    forget(self._photos, job.id, job.request)
+                ids = [job.id for job in old]
                 DBOS.delete_workflows([*ids, *(f"{id}.{ENDED}" for id in ids)])
                 gone += len(old)
             for artifact in list(self._store.older_than(moment)):
                 self._store.delete(artifact)
                 gone += 1
+            for photo in list(self._photos.older_than(moment)):  # of jobs that never came on record, too
+                self._photos.delete(photo)
         except ImagegenError as error:
             log.warning("old pictures stay for now: %s", error)
         if gone:

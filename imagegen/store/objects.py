@@ -1,4 +1,4 @@
-"""Pictures as objects in an S3-compatible store, through obstore (the extra `s3`).
+"""Pictures, and the photos of jobs, as objects in an S3-compatible store, through obstore (the extra `s3`).
 
 Credentials and region come from the environment as for any S3 client (AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY, AWS_REGION, ...).
@@ -59,6 +59,35 @@ class ArtifactObjects:
                     name = found["path"].rpartition("/")[2]
                     if found["last_modified"].timestamp() < moment and is_artifact_id(name):
                         yield name
+
+
+class PhotoObjects:
+    """A PhotoStore in `bucket`, an obstore store, under photos/."""
+
+    def __init__(self, bucket: Any) -> None:
+        self._bucket = bucket
+
+    def put(self, name: str, data: bytes) -> None:
+        with _reachable():
+            self._bucket.put(f"photos/{name}", data)
+
+    def read(self, name: str) -> bytes | None:
+        with _reachable():
+            try:
+                return bytes(self._bucket.get(f"photos/{name}").bytes())
+            except FileNotFoundError:
+                return None
+
+    def delete(self, name: str) -> None:
+        with _reachable():
+            self._bucket.delete(f"photos/{name}")
+
+    def older_than(self, moment: float) -> Iterator[str]:
+        with _reachable():
+            for page in self._bucket.list("photos/"):
+                for found in page:
+                    if found["last_modified"].timestamp() < moment:
+                        yield found["path"].rpartition("/")[2]
 
 
 def open_bucket(settings: Settings) -> Any:
