@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from imagegen.engine import Engine
 from imagegen.errors import (
@@ -20,6 +23,7 @@ from imagegen.errors import (
     OutOfMemory,
     Overloaded,
 )
+from imagegen.photo import Photo
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings, load_settings
 
@@ -48,7 +52,7 @@ def engine(settings: Settings) -> Iterator[Engine]:
     engine.close()
 
 
-def _request(model: Path, seed: int = 1, **fields: int) -> ImageRequest:
+def _request(model: Path, seed: int = 1, **fields: Any) -> ImageRequest:
     return ImageRequest("red leather handbag", model=str(model), seed=seed, recipe=None, **fields)
 
 
@@ -63,6 +67,32 @@ def test_a_picture_is_the_same_alone_and_in_a_batch(engine: Engine, tiny_checkpo
     first.result()
     np.testing.assert_array_equal(pictures[1], alone)
     assert not np.array_equal(pictures[0], pictures[1])
+
+
+def test_requests_with_photos_of_other_shapes_are_not_mixed(engine: Engine, tiny_checkpoint: Path) -> None:
+    photos = [noisy_photo(seed) for seed in (1, 2)]
+    asked = [
+        _request(tiny_checkpoint, width=64, height=64),
+        _request(tiny_checkpoint, width=64, height=64, image=photos[0], strength=0.5),
+        _request(tiny_checkpoint, width=64, height=64, references=tuple(photos)),
+    ]
+    alone = [engine.submit(request).result().pixels for request in asked]
+    gate = Gate()
+    first = engine.submit(_request(tiny_checkpoint), gate)
+    assert gate.reached.wait(timeout=60)
+    together = [engine.submit(request) for request in asked]
+    gate.opened.set()
+    for expected, future in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(future.result().pixels, expected)
+    assert len({picture.tobytes() for picture in alone}) == 3
+    first.result()
+
+
+def noisy_photo(seed: int) -> Photo:
+    pixels = np.random.default_rng(seed).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return Photo.of(stream.getvalue())
 
 
 def test_steps_are_reported_in_order(engine: Engine, tiny_checkpoint: Path) -> None:
