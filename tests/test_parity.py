@@ -98,7 +98,7 @@ def photo(seed: int, width: int, height: int) -> np.ndarray:
     """Noise over a gradient, so that neither a shift nor a swap of sides goes unseen."""
     noisy = np.random.default_rng(seed).integers(0, 128, (height, width, 3))
     slope = np.linspace(0, 127, width)[None, :, None] * np.linspace(0.2, 1, height)[:, None, None]
-    return np.uint8(noisy + slope)
+    return (noisy + slope).astype(np.uint8)
 
 
 @pytest.mark.parametrize("count", [1, 3])
