@@ -6,17 +6,18 @@ import torch
 from torch import Tensor
 
 from imagegen.networks.autoencoder import Autoencoder
+from imagegen.networks.banded_decoder import decode_in_bands
 from imagegen.pipeline.latents import to_maps
 
 
 def decode(autoencoder: Autoencoder, latents: Tensor, rows: int, columns: int) -> Tensor:
     """Tokens [B, rows * columns, C] -> pictures, float32 [B, H, W, 3] in 0..1.
 
-    One picture at a time: a batch would multiply the memory of the largest level, and on a CPU it gains
-    nothing.
+    One picture at a time, and a large one in bands: a batch would multiply the memory of the largest level,
+    and on a CPU it gains nothing.
     """
     maps = to_maps(latents, rows, columns, autoencoder.bn.mean, autoencoder.bn.std).to(autoencoder.dtype)
-    pictures = torch.cat([autoencoder.decode(single) for single in maps.unsqueeze(1)])
+    pictures = torch.cat([decode_in_bands(autoencoder, single) for single in maps.unsqueeze(1)])
     return (pictures.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1)
 
 
