@@ -67,6 +67,8 @@ class Artifact:
     recipe      how it was finished, canvas included; None when nothing was finished
     report      what each finishing step did; None when nothing was finished
     warnings    what could not be honoured in full, in words for the one who asked
+    reference_tokens
+                positions of the transformer that the photos which it looked at took
     exif        EXIF data for the file, as the recipe's `metadata` allows it
     identity    who signs the file; None for nobody
     """
@@ -78,6 +80,7 @@ class Artifact:
     recipe: Recipe | None = None
     report: FinishReport | None = None
     warnings: tuple[str, ...] = ()
+    reference_tokens: int = 0
     exif: bytes | None = field(default=None, repr=False)
     identity: Identity | None = field(default=None, repr=False)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)

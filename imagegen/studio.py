@@ -285,6 +285,7 @@ class Studio:
             recipe=recipe,
             report=report,
             warnings=(*generation.warnings, *_rules(recipe)),
+            reference_tokens=sum(rows * columns for rows, columns in plan.reference_grids),
             identity=self._identity,
         )
 

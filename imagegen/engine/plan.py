@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from imagegen.engine.inputs import Inputs, fit_start
 from imagegen.errors import InvalidRequest
 from imagegen.photo import Photo
-from imagegen.request import DEFAULT_STRENGTH, Fit, ImageRequest
+from imagegen.request import DEFAULT_STRENGTH, MIN_SIDE, Fit, ImageRequest
 from imagegen.weights.catalog import ModelCard
 
 if TYPE_CHECKING:
@@ -101,11 +101,13 @@ def _finished_size(
         return width, height
     if shape is None:
         return card.width, card.height
-    scale = math.sqrt(card.width * card.height / (shape[0] * shape[1]))
-    return _closest_size((shape[0] * scale, shape[1] * scale), card)
+    if card.sizes is not None:
+        return _closest_size(shape, card)
+    own_area = math.sqrt(card.width * card.height / (shape[0] * shape[1]))
+    return _on_grid(shape, max(own_area, MIN_SIDE / min(shape)), card)
 
 
-def _closest_size(size: tuple[float, float], card: ModelCard) -> tuple[int, int]:
+def _closest_size(size: tuple[int, int], card: ModelCard) -> tuple[int, int]:
     """The model's size nearest in shape; among equals the nearest in area.
 
     Free sizes keep to the model's own area at most.
@@ -117,6 +119,10 @@ def _closest_size(size: tuple[float, float], card: ModelCard) -> tuple[int, int]
             key=lambda s: (round(abs(math.log(s[0] / s[1] / ratio)), 6), abs(math.log(s[0] * s[1] / area))),
         )
     scale = math.sqrt(min(1.0, card.width * card.height / area))
+    return _on_grid(size, scale, card)
+
+
+def _on_grid(size: tuple[int, int], scale: float, card: ModelCard) -> tuple[int, int]:
     width, height = (max(card.multiple, round(side * scale / card.multiple) * card.multiple) for side in size)
     return width, height
 

@@ -28,6 +28,7 @@ from imagegen.http.routes import (
     batches,
     check,
     cutout,
+    edits,
     finish,
     health,
     images,
@@ -54,8 +55,9 @@ FILES = {
     cutout.PATH: cutout.MAX_PICTURE_BYTES,
     finish.PATH: finish.MAX_PICTURE_BYTES,
     inspect.PATH: inspect.MAX_PICTURE_BYTES,
-    images.EDITS: images.MAX_EDIT_BYTES,
-    webui.IMG2IMG: images.MAX_EDIT_BYTES,
+    edits.PATH: edits.MAX_BYTES,
+    jobs.PATH: jobs.MAX_BYTES,
+    webui.IMG2IMG: webui.MAX_BYTES,
 }
 """Paths that take whole files, and how large a body may be there."""
 
@@ -108,6 +110,7 @@ def create_app(
     openapi.install(app, keys_required=bool(ring))
     for resource in (
         images,
+        edits,
         models,
         presets,
         recipes,

@@ -10,12 +10,15 @@ from fastapi.openapi.utils import get_openapi
 
 from imagegen.http.auth import guarded, scope_of
 from imagegen.http.problems import MEDIA_TYPE
+from imagegen.http.schemas.edits import ImageEdit
 from imagegen.http.schemas.problem import Problem
 
 _MAKES = {"404", "429", "501", "503"}
 _MORE = {
     ("post", "/v1/images/generations"): _MAKES,
+    ("post", "/v1/images/edits"): _MAKES,
     ("post", "/sdapi/v1/txt2img"): _MAKES,
+    ("post", "/sdapi/v1/img2img"): _MAKES,
     ("post", "/sdapi/v1/options"): {"404"},
     ("post", "/v1/jobs"): {"404", "409", "422", "429"},
     ("post", "/v1/batches"): {"404", "409", "422", "429"},
@@ -45,6 +48,9 @@ def _complete(schema: dict[str, Any], keys_required: bool) -> None:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     components.update(problem.pop("$defs"))
     components["Problem"] = problem
+    edit = ImageEdit.model_json_schema(ref_template="#/components/schemas/{model}")
+    components.update(edit.pop("$defs"))
+    components["ImageEdit"] = edit
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)
     error = {

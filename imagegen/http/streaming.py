@@ -34,6 +34,7 @@ from imagegen.http.to_wire import base64_of, quality_of
 if TYPE_CHECKING:
     import numpy as np
 
+Kind = Literal["image_generation", "image_edit"]
 QUIET_SECONDS = 15.0
 """After so long without an event a comment is sent, so that no proxy takes the connection for dead."""
 
@@ -51,8 +52,10 @@ class PictureStream:
     Hand `on_preview(place)` to the studio, `watch` the futures it gives, then iterate `events`.
     """
 
-    def __init__(self, body: ImageGeneration, format: Format) -> None:
+    def __init__(self, body: ImageGeneration, format: Format, kind: Kind = "image_generation") -> None:
+        """The events are called after `kind`."""
         self._body = body
+        self._kind: Kind = kind
         self._format: Format = format
         self._loop = asyncio.get_running_loop()
         self._happened: asyncio.Queue[_Partial | int] = asyncio.Queue()
@@ -106,7 +109,9 @@ class PictureStream:
         picture = Image.fromarray(seen.pixels)
         artifact = Artifact(picture=picture, provenance=Provenance(GENERATED))
         event = PartialImageEvent(
-            type="image_generation.partial_image",
+            type="image_edit.partial_image"
+            if self._kind == "image_edit"
+            else "image_generation.partial_image",
             b64_json=base64_of(artifact.encode(self._format, quality=encoding_quality(self._body))),
             created_at=int(time.time()),
             partial_image_index=seen.index,
@@ -124,7 +129,9 @@ class PictureStream:
         except CancelledError as error:
             raise Cancelled("the server is closing", hint="ask again when it is back") from error
         whole = answer(artifact)
-        kind: Literal["image_generation.completed"] = "image_generation.completed"
+        kind: Literal["image_generation.completed", "image_edit.completed"] = (
+            "image_edit.completed" if self._kind == "image_edit" else "image_generation.completed"
+        )
         (picture,) = whole.data
         event = PictureEvent(
             type=kind,

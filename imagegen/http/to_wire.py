@@ -104,15 +104,16 @@ def _see_through(picture: Image) -> bool:
 
 def _usage(card: ModelCard, artifacts: Sequence[Artifact]) -> Usage:
     text = card.text_length * len(artifacts)
+    seen = sum(a.reference_tokens for a in artifacts)
     image = sum(
         ((a.provenance.generated_width or 0) // card.multiple)
         * ((a.provenance.generated_height or 0) // card.multiple)
         for a in artifacts
     )
     return Usage(
-        input_tokens=text,
-        input_tokens_details=TokenDetails(text_tokens=text, image_tokens=0),
+        input_tokens=text + seen,
+        input_tokens_details=TokenDetails(text_tokens=text, image_tokens=seen),
         output_tokens=image,
         output_tokens_details=TokenDetails(text_tokens=0, image_tokens=image),
-        total_tokens=text + image,
+        total_tokens=text + seen + image,
     )

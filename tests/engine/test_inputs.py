@@ -112,6 +112,8 @@ def test_without_a_size_the_picture_takes_after_the_photo(starter: ModelCard) ->
     assert planned(card, references=(photo(64, 128),))[0] == (368, 720)
     assert planned(card, image=photo(96, 64), width=256, height=256)[0] == (256, 256)
     assert planned(starter, image=photo(96, 64))[0] == (256, 256)
+    tiny = replace(card, width=64, height=64)
+    assert planned(tiny, image=photo(256, 64))[0] == (256, 64)  # no side is smaller than a request's may be
 
 
 def test_only_like_requests_are_denoised_together(starter: ModelCard) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import json
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 from standardwebhooks import Webhook
 
 from imagegen import Settings, Studio
@@ -252,3 +257,49 @@ def test_the_documents_routes_for_jobs_exist(http: httpx.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
     assert {"/v1/jobs", "/v1/jobs/{id}", "/v1/jobs/{id}/events", "/v1/webhooks"} <= paths.keys()
     assert json.dumps(paths["/v1/jobs"]["post"]).count("Idempotency") >= 1
+
+
+def photo(seed: int) -> str:
+    pixels = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def test_a_job_with_photos_and_what_deleting_it_leaves(http: httpx.Client, own: Settings) -> None:
+    body = {**BODY, "image": photo(1), "strength": 0.4, "references": [photo(2), photo(3)], "size": "64x64"}
+    answer = http.post("/v1/jobs", json=body)
+    assert answer.status_code == 202, answer.text
+    asked = answer.json()["request"]
+    assert asked["image"] == hashlib.sha256(base64.b64decode(photo(1))).hexdigest()
+    assert (asked["strength"], len(asked["references"])) == (0.4, 2)
+    job = ended(http, answer.json()["id"])
+    assert job["status"] == "completed"
+    for hidden in (own.data_dir / "photos").iterdir():
+        assert http.get(f"/v1/artifacts/{hidden.name}").status_code == 404
+    assert len(list((own.data_dir / "photos").iterdir())) == 3
+    assert http.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    assert list((own.data_dir / "photos").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"image": "https://example.com/a.png"}, "image"),
+        ({"image": base64.b64encode(b"no picture").decode()}, "image"),
+        ({"references": [photo(1), "%%%"]}, "references[1]"),
+        ({"references": [photo(i) for i in range(5)]}, "references"),
+        ({"strength": 0.5}, "strength"),
+        ({"image": photo(1), "strength": 3}, "strength"),
+        ({"fit": "crop"}, "fit"),
+        ({"image": photo(1), "fit": "squeeze"}, "fit"),
+    ],
+    ids=str,
+)
+def test_photos_that_cannot_be_used_are_refused_at_once(
+    http: httpx.Client, own: Settings, changes: dict[str, Any], param: str
+) -> None:
+    answer = http.post("/v1/jobs", json={**BODY, **changes})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+    folder = own.data_dir / "photos"
+    assert not folder.exists() or list(folder.iterdir()) == []

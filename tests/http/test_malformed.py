@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import random
+import re
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from imagegen import Studio
 
+
+def png() -> str:
+    stream = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+PHOTO = png()
 ROUTES: dict[str, dict[str, Any]] = {
     "/v1/images/generations": {"prompt": "red bag", "n": 1, "size": "64x64", "seed": 1, "steps": 1},
     "/sdapi/v1/txt2img": {
@@ -21,9 +33,29 @@ ROUTES: dict[str, dict[str, Any]] = {
         "width": 64,
         "height": 64,
     },
+    "/sdapi/v1/img2img": {
+        "prompt": "red bag",
+        "init_images": [PHOTO],
+        "denoising_strength": 0.5,
+        "resize_mode": 1,
+        "steps": 1,
+        "width": 64,
+        "height": 64,
+    },
+    "/v1/images/edits": {
+        "prompt": "red bag",
+        "images": [{"image_url": f"data:image/png;base64,{PHOTO}"}],
+        "size": "64x64",
+        "strength": 0.5,
+        "fit": "crop",
+    },
     "/sdapi/v1/options": {"sd_model_checkpoint": "tiny"},
 }
-STRICT = ("/v1/images/generations", "/sdapi/v1/options")  # the WebUI's tools may send fields of their own
+STRICT = (
+    "/v1/images/generations",
+    "/v1/images/edits",
+    "/sdapi/v1/options",
+)  # the WebUI's tools may send fields of their own
 WRONG: dict[str, list[Any]] = {
     "prompt": ["", "  ", 5, [], {"a": 1}, True, "x" * 32_001, "\ud800"],
     "n": [0, 11, -1, 1.5, "two", [], 10**30],
@@ -33,9 +65,15 @@ WRONG: dict[str, list[Any]] = {
     "batch_size": [0, 11, -1, 1.5, "two", []],
     "width": [1, 8193, -64, 64.5, "wide"],
     "height": [1, 8193, -64, 64.5, "high"],
+    "init_images": [[], [5], ["x"], [""], [PHOTO[:200]], [PHOTO, PHOTO], ["https://a/b.png"], PHOTO, {}],
+    "images": [[], [{}], [5], [{"image_url": "https://a/b"}], [{"image_url": PHOTO[:300]}], PHOTO, {}],
+    "denoising_strength": [-0.1, 1.1, "much", [], 10**30],
+    "strength": [-0.1, 1.1, "much", [], 10**30],
+    "resize_mode": [-1, 3, 10**30, "fill", []],
+    "fit": ["squeeze", "", 5, []],
     "sd_model_checkpoint": [5, [], {}, "../tiny", "/etc/passwd", "\x00"],
 }
-SAME = {"width": "size", "height": "size", "sd_model_checkpoint": "model"}
+SAME = {"images": "image", "width": "size", "height": "size", "sd_model_checkpoint": "model"}
 
 
 def wrong(draw: random.Random) -> tuple[str, bytes, set[str | None]]:
@@ -72,7 +110,7 @@ def test_a_thousand_malformed_requests(http: httpx.Client, studio: Studio) -> No
         assert problem["detail"], told
         assert problem["request_id"] == answer.headers["x-request-id"], told
         if None not in fields or problem["error"]["param"] is not None:
-            named = (problem["error"]["param"] or "").partition(".")[0]
+            named = re.split(r"[.\[]", problem["error"]["param"] or "")[0]
             assert named in fields or None in fields, told
     assert studio.waiting == 0
     good = {"prompt": "red bag", "steps": 1}

@@ -13,7 +13,8 @@ import webuiapi
 from PIL import Image
 
 from imagegen import Settings, Studio
-from imagegen.request import ImageRequest
+from imagegen.photo import Photo
+from imagegen.request import Fit, ImageRequest
 from imagegen.settings import load_settings
 from tests.http.live_server import serving
 
@@ -121,11 +122,89 @@ def test_scripts_that_are_off_are_no_reason_to_refuse(http: httpx.Client) -> Non
     assert answer.json()["images"] == []
 
 
-def test_a_picture_to_start_from_is_refused_with_the_reason(api: webuiapi.WebUIApi) -> None:
+def noisy(width: int = 80, height: int = 64) -> Image.Image:
+    return Image.effect_noise((width, height), 90).convert("RGB")
+
+
+def test_a_picture_to_start_from(api: webuiapi.WebUIApi, studio: Studio, settings: Settings) -> None:
+    start, options = noisy(), {"prompt": PROMPT, "seed": 7, "width": 64, "height": 64}
+    made = [
+        api.img2img(images=[start], denoising_strength=strength, **options) for strength in (0.1, 0.1, 0.9)
+    ]
+    assert made[0].image.size == (64, 64)
+    assert made[0].info["denoising_strength"] == 0.1
+    assert "init_images" not in made[0].parameters
+    assert not {"denoising_strength", "init_images", "resize_mode"} & set(made[0].info["imagegen"]["ignored"])
+    assert "inpaint_full_res" in made[0].info["imagegen"]["ignored"]
+    first, again, freer = (np.asarray(each.image) for each in made)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, freer)
+
+
+@pytest.mark.parametrize(("mode", "fit"), list(enumerate(["stretch", "crop", "pad"])))
+def test_resize_modes(http: httpx.Client, studio: Studio, settings: Settings, mode: int, fit: Fit) -> None:
+    import base64
+    import io
+
+    stream = io.BytesIO()
+    noisy(120, 64).save(stream, "PNG")
+    body = {
+        "prompt": PROMPT,
+        "init_images": [base64.b64encode(stream.getvalue()).decode()],
+        "resize_mode": mode,
+        "denoising_strength": 0.2,
+        "seed": 1,
+        "steps": 2,
+        "width": 64,
+        "height": 64,
+        "recipe": False,
+        "include_init_images": True,
+    }
+    answer = http.post("/sdapi/v1/img2img", json=body).json()
+    made = Image.open(io.BytesIO(base64.b64decode(answer["images"][0])))
+    request = ImageRequest(
+        PROMPT,
+        settings.model,
+        64,
+        64,
+        steps=2,
+        seed=1,
+        recipe=None,
+        image=Photo.of(stream.getvalue()),
+        strength=0.2,
+        fit=fit,
+    )
+    np.testing.assert_array_equal(np.asarray(made), np.asarray(studio.make(request).picture))
+    assert answer["parameters"]["init_images"] == body["init_images"]
+
+
+IMG2IMG_REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"images": []}, "init_images"),
+    ({"images": [noisy(), noisy()]}, "init_images"),
+    ({"images": [noisy(40, 40)]}, "init_images"),
+    ({"mask_image": noisy()}, "mask"),
+    ({"resize_mode": 3}, "resize_mode"),
+    ({"denoising_strength": 1.5}, "denoising_strength"),
+    ({"tiling": True}, "tiling"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"), IMG2IMG_REFUSED, ids=[f"{p}-{i}" for i, (_, p) in enumerate(IMG2IMG_REFUSED)]
+)
+def test_what_a_picture_to_start_from_cannot_have_is_refused_by_name(
+    api: webuiapi.WebUIApi, changes: dict[str, Any], param: str
+) -> None:
     with pytest.raises(RuntimeError) as refusal:
-        api.img2img(images=[Image.effect_noise((1200, 1200), 90)], prompt=PROMPT)
+        api.img2img(**{"images": [noisy()], "prompt": PROMPT, "width": 64, "height": 64, **changes})
     status, text = refusal.value.args
-    assert (status, json.loads(text)["error"]["param"]) == (400, "init_images")
+    assert (status, json.loads(text)["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("text", ["https://example.com/a.png", "no base64!", "", "aGVsbG8="])
+def test_what_is_no_picture_is_refused(http: httpx.Client, text: str) -> None:
+    answer = http.post("/sdapi/v1/img2img", json={"prompt": PROMPT, "init_images": [text]})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "init_images")
 
 
 def test_progress_is_seen_from_another_connection_and_interrupt_ends_it(settings: Settings) -> None:

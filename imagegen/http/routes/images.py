@@ -21,16 +21,15 @@ from imagegen.http.limits import refund, spend
 from imagegen.http.results import results
 from imagegen.http.routes.models import served_model
 from imagegen.http.schemas.images import ImageGeneration, ImagesAnswer
-from imagegen.http.streaming import EventStream, PictureStream
+from imagegen.http.streaming import EventStream, Kind, PictureStream
 from imagegen.http.to_wire import answer
 from imagegen.keys.key import Key
 from imagegen.request import ImageRequest, Priority
 from imagegen.settings import Settings
-from imagegen.store.artifacts import open_artifacts
+from imagegen.store.artifacts import ArtifactStore, open_artifacts
 from imagegen.studio import Studio
+from imagegen.weights.catalog import ModelCard
 
-EDITS = "/v1/images/edits"
-MAX_EDIT_BYTES = 64 << 20
 _EVENTS = {
     "type": "string",
     "description": "server-sent events: image_generation.partial_image, image_generation.completed, error",
@@ -51,43 +50,44 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         """Makes finished pictures of what the prompt describes; with `stream`, as server-sent events."""
         card = await run_in_threadpool(served_model, body.model, studio, settings)
         requests = read(body, card, settings.queue_size)
-        format = output_format(body, requests[0].recipe)
-        note(request, pictures=len(requests), model=card.name)
-        note_prompt(request, body.prompt)
-        await spend(request, len(requests))
-        stream = PictureStream(body, format) if body.stream else None
-        try:
-            futures = await run_in_threadpool(
-                submit, requests, studio, request.state.caller, stream, body.partial_images
-            )
-        except ImagegenError:
-            await refund(request, len(requests))
-            raise
-        if stream is not None:
-            stream.watch(futures)
-            one = partial(answer, body, format, card, url_of=refuse_url)
-            return EventStream(stream.events(lambda artifact: one([artifact])))
-        artifacts = await results(futures, request)
-
-        def url_of(artifact: Artifact) -> str:
-            id = files.put(artifact, format, quality=encoding_quality(body))
-            return str(request.url_for("artifact", id=id))
-
-        return await run_in_threadpool(answer, body, format, card, artifacts, url_of)
-
-    @routes.post("/edits", include_in_schema=False)
-    @routes.post("/variations", include_in_schema=False)
-    async def edit_images(request: Request) -> None:
-        """Refused: the models here make pictures from words."""
-        async for _ in request.stream():
-            pass  # read to its end, or the client would see a broken connection instead of the reason
-        raise InvalidRequest(
-            "the installed models make pictures from words only, and cannot edit one",
-            field="image",
-            hint="`imagegen finish` improves a photo; images/generations makes a new picture",
-        )
+        return await make(request, body, card, requests, studio, files)
 
     return routes
+
+
+async def make(
+    request: Request,
+    body: ImageGeneration,
+    card: ModelCard,
+    requests: list[ImageRequest],
+    studio: Studio,
+    files: ArtifactStore,
+    kind: Kind = "image_generation",
+) -> Any:
+    """The answer to a body: its pictures, or a stream of events that are called after `kind`."""
+    format = output_format(body, requests[0].recipe)
+    note(request, pictures=len(requests), model=card.name)
+    note_prompt(request, body.prompt)
+    await spend(request, len(requests))
+    stream = PictureStream(body, format, kind) if body.stream else None
+    try:
+        futures = await run_in_threadpool(
+            submit, requests, studio, request.state.caller, stream, body.partial_images
+        )
+    except ImagegenError:
+        await refund(request, len(requests))
+        raise
+    if stream is not None:
+        stream.watch(futures)
+        one = partial(answer, body, format, card, url_of=refuse_url)
+        return EventStream(stream.events(lambda artifact: one([artifact])))
+    artifacts = await results(futures, request)
+
+    def url_of(artifact: Artifact) -> str:
+        id = files.put(artifact, format, quality=encoding_quality(body))
+        return str(request.url_for("artifact", id=id))
+
+    return await run_in_threadpool(answer, body, format, card, artifacts, url_of)
 
 
 def refuse_url(artifact: Artifact) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -16,16 +17,20 @@ from imagegen.http.from_wire import output_format, read
 from imagegen.http.idempotency import Claim, IdempotencyKeys
 from imagegen.http.job_wire import event_data, job_object
 from imagegen.http.limits import refund, spend
+from imagegen.http.photos import photo_of, photos_of
 from imagegen.http.routes.models import served_model
 from imagegen.http.schemas.images import ImageGeneration, PictureFields
 from imagegen.http.schemas.jobs import JobCreation, JobList, JobObject, Status
 from imagegen.http.streaming import QUIET_SECONDS, EventStream, sse
 from imagegen.jobs.job import Job, JobEvent, JobState, Priority
 from imagegen.keys import Key
+from imagegen.request import ImageRequest
 from imagegen.settings import Settings
 from imagegen.studio import Studio
 from imagegen.webhooks.records import WebhookRecords
 
+PATH = "/v1/jobs"
+MAX_BYTES = 32 << 20  # photos of 24 MiB in base64
 LOOK_SECONDS = 0.25
 """Between two looks at a job that somebody follows."""
 _POLL_AFTER = "1"  # seconds: what Retry-After says of a job that was just handed in
@@ -34,7 +39,7 @@ _POLL_AFTER = "1"  # seconds: what Retry-After says of a job that was just hande
 def router(
     studio: Studio, settings: Settings, jobs: Any, keys: IdempotencyKeys, webhooks: WebhookRecords
 ) -> APIRouter:
-    routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+    routes = APIRouter(prefix=PATH, tags=["jobs"])
 
     def shown(job: Job, request: Request) -> JobObject:
         return job_object(job, lambda id: str(request.url_for("artifact", id=id)))
@@ -53,6 +58,9 @@ def router(
         fields = body.model_dump(include=set(PictureFields.model_fields), exclude_unset=True)
         picture = ImageGeneration(**fields)
         (asked,) = read(picture, card, settings.queue_size)
+        asked = _with_photos(asked, body)
+        if asked.photos:
+            studio.check(asked)  # a photo that cannot be used is the sender's to know at once
         if key.waiting is not None:
             waiting = jobs.list(owner=key.id, state=JobState.QUEUED, limit=key.waiting).jobs
             if len(waiting) >= key.waiting:
@@ -166,6 +174,18 @@ def router(
         return EventStream(_events(jobs, id, after))
 
     return routes
+
+
+def _with_photos(request: ImageRequest, body: JobCreation) -> ImageRequest:
+    if body.fit is not None and body.image is None:
+        raise InvalidRequest("belongs to an image to start from", field="fit")
+    return replace(
+        request,
+        image=None if body.image is None else photo_of(body.image, "image"),
+        strength=body.strength,
+        fit=body.fit or "pad",
+        references=tuple(photos_of(body.references, "references")),
+    )
 
 
 async def _events(jobs: Any, id: str, after: int) -> AsyncIterator[bytes]:

@@ -62,6 +62,7 @@ def _model(card: ModelCard) -> Model:
             size=f"{card.width}x{card.height}",
             sizes=None if card.sizes is None else [f"{width}x{height}" for width, height in card.sizes],
             multiple=card.multiple,
+            references=card.references,
             disk_bytes=card.disk_bytes,
         ),
     )

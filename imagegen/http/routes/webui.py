@@ -18,6 +18,7 @@ from imagegen.http.limits import refund, spend
 from imagegen.http.results import results
 from imagegen.http.routes.models import served_model, served_models
 from imagegen.http.schemas.webui import (
+    Img2Img,
     Options,
     OptionsChange,
     Progress,
@@ -37,6 +38,7 @@ from imagegen.store.artifacts import open_artifacts
 from imagegen.studio import Studio
 
 IMG2IMG = "/sdapi/v1/img2img"
+MAX_BYTES = 32 << 20  # a picture of 24 MiB in base64
 _NONE_HERE: dict[str, Any] = {
     "scripts": {"txt2img": [], "img2img": []},
     "embeddings": {"loaded": {}, "skipped": {}},
@@ -61,9 +63,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         own = chosen.get(request.state.caller.id)
         return own or Options(sd_model_checkpoint=served_model(None, studio, settings).name)
 
-    @routes.post("/txt2img")
-    async def txt2img(body: Txt2Img, request: Request) -> WebuiAnswer:
-        """Makes finished pictures of what the prompt describes."""
+    async def make(body: Txt2Img, request: Request) -> WebuiAnswer:
         standing = await run_in_threadpool(options_of, request)
         name = body.override_settings.get("sd_model_checkpoint", standing.sd_model_checkpoint)
         if not isinstance(name, str):
@@ -71,6 +71,8 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
         card = await run_in_threadpool(served_model, name, studio, settings)
         format = wire.format_of(body.override_settings, standing.samples_format)
         requests = wire.read(body, card, settings.queue_size)
+        if isinstance(body, Img2Img):
+            requests = wire.with_photo(requests, body)
         note(request, pictures=len(requests), model=card.name)
         note_prompt(request, body.prompt)
         await spend(request, len(requests))
@@ -85,16 +87,16 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
             stored = [await run_in_threadpool(files.put, artifact, format) for artifact in artifacts]
         return await run_in_threadpool(wire.answer, body, card, artifacts, format, stored)
 
-    @routes.post("/img2img", include_in_schema=False)
-    async def img2img(request: Request) -> None:
-        """Refused: the models here make pictures from words."""
-        async for _ in request.stream():
-            pass  # read to its end, or the client would see a broken connection instead of the reason
-        raise InvalidRequest(
-            "the installed models make pictures from words only",
-            field="init_images",
-            hint="use txt2img, or `imagegen finish` to improve a photo",
-        )
+    @routes.post("/txt2img")
+    async def txt2img(body: Txt2Img, request: Request) -> WebuiAnswer:
+        """Makes finished pictures of what the prompt describes."""
+        return await make(body, request)
+
+    @routes.post("/img2img")
+    async def img2img(body: Img2Img, request: Request) -> WebuiAnswer:
+        """Makes finished pictures that start from another: noise is laid over it, as much as
+        denoising_strength says, and taken away again as the prompt says."""
+        return await make(body, request)
 
     @routes.get("/options")
     def options(request: Request) -> Options:

@@ -108,7 +108,7 @@ class TokenDetails(BaseModel):
 
 class Usage(BaseModel):
     """Positions the transformer reads and writes: a prompt is always padded to the model's text length, and a
-    picture has one position for each patch that the model generates before finishing."""
+    picture has one position for each patch that the model generates before finishing, or looks at."""
 
     input_tokens: int
     input_tokens_details: TokenDetails
@@ -170,7 +170,7 @@ class PlaceDetails(BaseModel):
 class PartialImageEvent(BaseModel):
     """OpenAI's event; the picture is the model's own, before finishing."""
 
-    type: Literal["image_generation.partial_image"]
+    type: Literal["image_generation.partial_image", "image_edit.partial_image"]
     b64_json: str
     created_at: int
     partial_image_index: int
@@ -184,7 +184,7 @@ class PartialImageEvent(BaseModel):
 class PictureEvent(BaseModel):
     """OpenAI's event for a finished picture; there is one for each of the `n`."""
 
-    type: Literal["image_generation.completed"]
+    type: Literal["image_generation.completed", "image_edit.completed"]
     b64_json: str
     created_at: int
     background: Literal["opaque", "transparent"]

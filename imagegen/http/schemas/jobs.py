@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from imagegen.http.schemas.edits import FIT
 from imagegen.http.schemas.images import PictureFields
 
 Status = Literal["queued", "generating", "completed", "failed", "cancelled"]
@@ -14,6 +15,16 @@ Status = Literal["queued", "generating", "completed", "failed", "cancelled"]
 class JobCreation(PictureFields):
     """One picture that nobody waits for on an open connection. Unknown fields are refused."""
 
+    image: str | None = Field(
+        None, description="a photo to start from, in base64 or as a data: URL; see strength"
+    )
+    strength: float | None = Field(
+        None, description="how much of `image` may change, 0 to 1; 0.6 unless given"
+    )
+    fit: Literal["pad", "crop", "stretch"] | None = FIT
+    references: list[str] = Field(
+        [], max_length=16, description="photos to look at, likewise, for a model that was taught to"
+    )
     label: str | None = Field(None, max_length=200, description="shown back: a SKU, a handle")
     priority: Literal["interactive", "batch"] | None = Field(
         None, description="interactive goes before batch; the key's own unless given, and never above it"
@@ -40,6 +51,9 @@ class JobRequest(BaseModel):
     seed: int | None
     steps: int | None
     recipe: dict[str, Any] | None
+    image: str | None = Field(None, description="SHA-256 of the photo it starts from")
+    strength: float | None = None
+    references: list[str] = Field([], description="SHA-256 of each photo it looks at")
 
 
 class JobResult(BaseModel):

@@ -17,6 +17,7 @@ class ModelDetails(BaseModel):
     size: str = Field(description="the size that auto gives", examples=["256x256"])
     sizes: list[str] | None = Field(description="every size it makes; null: any multiple of the next member")
     multiple: int = Field(description="pixels of picture side per position of the transformer")
+    references: int = Field(description="most photos that it looks at; 0: it was never taught to")
     disk_bytes: int
 
 

@@ -45,6 +45,18 @@ class Txt2Img(BaseModel):
         return {name: value for name, value in body.items() if value is not None}
 
 
+class Img2Img(Txt2Img):
+    """What to make of a picture. Fields that only belong to a mask are ignored like others."""
+
+    init_images: list[str] = Field([], description="one picture, in base64 or as a data: URL")
+    denoising_strength: float = Field(0.75, ge=0, le=1, description="how much of it may change")
+    resize_mode: int = Field(
+        0, description="0 stretches it to the size, 1 crops it, 2 continues its border; others are refused"
+    )
+    mask: str | None = Field(None, description="refused: the whole picture is made anew")
+    include_init_images: bool = Field(False, description="true: `parameters` shows init_images again")
+
+
 class WebuiAnswer(BaseModel):
     """Pictures; `info` is JSON in a string, as the WebUI writes it."""
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from imagegen import __version__
 from imagegen.artifact import Artifact, Format
 from imagegen.errors import InvalidRequest
-from imagegen.http.schemas.webui import Txt2Img, WebuiAnswer
-from imagegen.request import ImageRequest
+from imagegen.http.photos import photo_of
+from imagegen.http.schemas.webui import Img2Img, Txt2Img, WebuiAnswer
+from imagegen.request import Fit, ImageRequest
 from imagegen.weights.catalog import ModelCard
 from imagegen_postprocess import FinishingError, Recipe
 
@@ -25,7 +27,8 @@ MOST = 10  # pictures a request, as everywhere
 
 _HONOURED = frozenset(
     "prompt seed steps width height batch_size n_iter send_images save_images recipe".split()  # noqa: SIM905
-)
+) | {"init_images", "denoising_strength", "resize_mode", "include_init_images"}
+_FITS: tuple[Fit, ...] = ("stretch", "crop", "pad")  # by resize_mode
 _REFUSED = ("enable_hr", "restore_faces", "tiling", "styles", "script_name", "subseed_strength")
 _SETTINGS = ("sd_model_checkpoint", "samples_format")
 _SAYS_NOTHING: dict[str, Sequence[Any]] = {
@@ -67,6 +70,22 @@ def read(body: Txt2Img, card: ModelCard, queue_size: int) -> list[ImageRequest]:
     return request.variants(pictures)
 
 
+def with_photo(requests: Sequence[ImageRequest], body: Img2Img) -> list[ImageRequest]:
+    """The pictures start from the body's. Raises InvalidRequest and InputFileInvalid naming the field."""
+    if body.mask is not None:
+        raise InvalidRequest(
+            "masks are not honoured: the whole picture is made anew", field="mask", hint="leave it out"
+        )
+    if not 0 <= body.resize_mode < len(_FITS):
+        raise InvalidRequest(
+            f"must be 0 (stretch), 1 (crop) or 2 (fill), not {body.resize_mode}", field="resize_mode"
+        )
+    if len(body.init_images) != 1:
+        raise InvalidRequest(f"must be one picture, not {len(body.init_images)}", field="init_images")
+    photo, fit = photo_of(body.init_images[0], "init_images"), _FITS[body.resize_mode]
+    return [replace(request, image=photo, strength=body.denoising_strength, fit=fit) for request in requests]
+
+
 def format_of(settings: dict[str, Any], standing: str) -> Format:
     """The files' format: the request's `samples_format`, else the one that was set before."""
     name = settings.get("samples_format", standing)
@@ -90,7 +109,7 @@ def answer(
     images = [base64.b64encode(artifact.encode(format)).decode("ascii") for artifact in artifacts]
     return WebuiAnswer(
         images=images if body.send_images else [],
-        parameters=body.model_dump(),
+        parameters=body.model_dump(exclude=_unsaid(body)),
         info=json.dumps(_info(body, card, artifacts, stored)),
     )
 
@@ -120,12 +139,18 @@ def _info(
             f"Size: {request.width}x{request.height}, Model: {card.name}, Version: imagegen {__version__}"
             for request in requests
         ],
+        **({"denoising_strength": body.denoising_strength} if isinstance(body, Img2Img) else {}),
         "imagegen": {
             "ignored": ignored(body),
             "artifacts": list(stored),
             "warnings": list(dict.fromkeys(text for artifact in artifacts for text in artifact.warnings)),
         },
     }
+
+
+def _unsaid(body: Txt2Img) -> set[str]:
+    """The WebUI does not send a picture back as a parameter, unless it is asked to."""
+    return {"init_images"} if isinstance(body, Img2Img) and not body.include_init_images else set()
 
 
 def _recipe(body: Txt2Img) -> Recipe | None:
