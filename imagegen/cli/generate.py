@@ -1,4 +1,4 @@
-"""imagegen generate: a description in, a finished picture out."""
+"""imagegen generate: a description in, and photos if there are any, a finished picture out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,6 +14,7 @@ from imagegen.cli.finishing import Background, Preset, RecipeName, Size, recipe
 from imagegen.cli.json_line import Json, print_json
 
 if TYPE_CHECKING:
+    from imagegen.request import Fit
     from imagegen_postprocess import CheckReport
 
 
@@ -39,18 +40,36 @@ def generate(
     no_finish: Annotated[
         bool, typer.Option("--no-finish", help="Keep the model's pixels: no cut-out, colour or canvas.")
     ] = False,
+    image: Annotated[
+        Path | None, typer.Option(metavar="PHOTO", help="Start from this photo; see --strength.")
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(help="How much of the photo may change, 0 to 1.", show_default="0.6, with --image"),
+    ] = None,
+    fit: Annotated[
+        str,
+        typer.Option(
+            help="How a photo of another shape gets to the model's: pad (its border goes on), crop, stretch"
+        ),
+    ] = "pad",
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PHOTO", help="A photo to look at; may be repeated. Not every model can."),
+    ] = None,
     preset: Preset = None,
     recipe_name: RecipeName = None,
     background: Background = None,
     json: Json = False,
 ) -> None:
-    """Make a product picture from a description."""
+    """Make a product picture from a description, and from photos."""
     started = time.perf_counter()
     from imagegen.cli.check import BROKEN
     from imagegen.cli.checking import check_file, print_check
     from imagegen.cli.destination import destinations
     from imagegen.cli.progress import bar
     from imagegen.errors import InvalidRequest
+    from imagegen.photo import Photo
     from imagegen.request import ImageRequest, parse_size
     from imagegen.settings import load_settings
     from imagegen.weights.catalog import find_model
@@ -72,6 +91,10 @@ def generate(
         steps=steps,
         seed=seed,
         recipe=chosen,
+        image=None if image is None else Photo.of(image),
+        strength=strength,
+        fit=cast("Fit", fit),
+        references=tuple(map(Photo.of, reference or ())),
     ).variants(n)
     card = find_model(settings.model, settings.models_dir)
     files = destinations(output, n, recipe=chosen)

@@ -149,3 +149,56 @@ def test_a_marketplace_that_forbids_generated_pictures_is_named(imagegen: Imageg
     assert any("Etsy: generated pictures are forbidden" in warning for warning in picture["warnings"])
     (finding,) = [each for each in picture["check"]["findings"] if each["measure"] == "generated"]
     assert (finding["status"], finding["value"]) == ("warn", True)
+
+
+@pytest.fixture
+def shoe(tmp_path: Path) -> Path:
+    Image.effect_noise((96, 64), 80).convert("RGB").save(tmp_path / "shoe.jpg")
+    return tmp_path / "shoe.jpg"
+
+
+def test_a_photo_to_start_from_and_one_to_look_at(imagegen: Imagegen, tmp_path: Path, shoe: Path) -> None:
+    def made(*options: object) -> dict[str, Any]:
+        file = tmp_path / "made.png"
+        asked = ("generate", "red shoe", "-o", file, "--seed", "7", "--no-finish", "--json", *options)
+        found: dict[str, Any] = imagegen(*asked).json()["pictures"][0]
+        return {**found, "pixels": Image.open(file).tobytes()}
+
+    plain = made()
+    start = made("--image", shoe, "--strength", "0.3", "--size", "64x64", "--fit", "crop")
+    look = made("--reference", shoe, "--reference", shoe, "--size", "64x64")
+    assert len({each["pixels"] for each in (plain, start, look)}) == 3
+    assert start["request"]["strength"] == 0.3
+    assert len(look["request"]["references"]) == 2
+    assert any("cropped" in warning for warning in start["warnings"])
+    types = [each["provenance"]["digital_source_type"] for each in (plain, start, look)]
+    assert types == ["trainedAlgorithmicMedia", *["compositeWithTrainedAlgorithmicMedia"] * 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "field"),
+    [
+        (("--image", "none.jpg"), 5, "none.jpg"),
+        (("--image", "words.txt"), 5, "words.txt"),
+        (("--strength", "0.5"), 2, "strength"),
+        (("--image", "{shoe}", "--strength", "7"), 2, "strength"),
+        (("--image", "{shoe}", "--fit", "squeeze"), 2, "fit"),
+        (("--reference", "{shoe}", "--model", "starter"), 2, "model"),
+        (("--reference", "{shoe}") * 5, 2, "references"),
+    ],
+)
+def test_photos_that_cannot_be_used_are_named(
+    imagegen: Imagegen,
+    tmp_path: Path,
+    shoe: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    code: int,
+    field: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.txt").write_text("no picture")
+    asked = [option.format(shoe=shoe) for option in options]
+    ended = imagegen("generate", "red shoe", "-o", "made.png", "--json", *asked)
+    assert (ended.code, ended.json()["error"]["field"]) == (code, field)
+    assert not (tmp_path / "made.png").exists()
