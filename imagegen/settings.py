@@ -106,6 +106,13 @@ class Settings(BaseSettings):
     batch_memory_mb: int | None = Field(
         None, ge=1, description="megabytes that pictures denoised together may take beside the model"
     )
+    text_encoder: Literal["auto", "keep", "evict"] = Field(
+        "auto",
+        description="whether the text encoder stays in memory after its work; auto: where there is room",
+    )
+    prompt_cache_mb: int = Field(
+        64, ge=0, le=1 << 20, description="megabytes of encoded prompts kept in memory; 0 keeps none"
+    )
     idle_seconds: float | None = Field(
         None, gt=0, description="without work for so long, the model leaves the memory; none keeps it"
     )

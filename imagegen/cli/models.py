@@ -10,7 +10,9 @@ from imagegen.cli.import_models import import_, pull, quantize
 from imagegen.cli.json_line import Json, print_json
 
 if TYPE_CHECKING:
+    from imagegen.engine.fitting import Policy
     from imagegen.weights.catalog import ModelCard
+    from imagegen.weights.memory import Needs
 
 models = typer.Typer(help="What models are installed, and what each can make.", no_args_is_help=True)
 models.command("import")(import_)
@@ -44,29 +46,55 @@ def list_installed(json: Json = False) -> None:
 @models.command("info")
 def info(name: Name, json: Json = False) -> None:
     """Show all that is known of a model: sizes, formats, the memory it needs, licence and source."""
+    from imagegen.engine.memory import free_memory, on_gpu
     from imagegen.settings import load_settings
     from imagegen.weights.catalog import find_model
     from imagegen.weights.manifest import COMPONENTS, component_facts
-    from imagegen.weights.memory import memory_needed
+    from imagegen.weights.memory import BASE, memory_needs
 
-    card = find_model(name, load_settings().models_dir)
+    settings = load_settings()
+    card = find_model(name, settings.models_dir)
     components = {component: component_facts(card.path / component) for component in COMPONENTS}
-    sizes = [side for side in (card.width, 512, 1024) if card.supports(side, side)]
-    memory = {f"{side}x{side}": memory_needed(card, components, side, side) for side in dict.fromkeys(sizes)}
+    gpu, free = on_gpu(settings.device), free_memory(settings.device)
+    needs = memory_needs(card, gpu=gpu)
+    sizes = dict.fromkeys([(card.width, card.height), (512, 512), (1024, 1024)])
+    memory = {
+        f"{width}x{height}": ((0 if gpu else BASE) + needs.peak(width, height), width, height)
+        for width, height in sizes
+        if card.supports(width, height)
+    }
     facts = _facts(card)
     if json:
-        print_json({**facts, "components": components, "memory_bytes": memory})
+        bytes_of = {size: needed for size, (needed, _, _) in memory.items()}
+        print_json({**facts, "components": components, "memory_bytes": bytes_of, "free_bytes": free})
         return
     if facts["sizes"] is None:
         facts["sizes"] = f"any multiple of {facts['multiple']}"
     for component, parts in components.items():
         kinds = ", ".join(f"{kind} {part['bytes'] / 1e6:,.1f} MB" for kind, part in parts["formats"].items())
         facts[component] = f"{parts['weights'] / 1e6:,.1f} M weights, {kinds}"
-    for size, needed in memory.items():
-        facts[f"memory {size}"] = f"{needed / 1e9:,.2f} GB on a CPU, about"
+    for size, (needed, width, height) in memory.items():
+        place = "the GPU" if gpu else "a CPU"
+        verdict = _verdict(needs, width, height, free, settings.text_encoder)
+        facts[f"memory {size}"] = f"{needed / 1e9:,.2f} GB on {place}, about{verdict}"
     width = max(map(len, facts))
     for key, value in facts.items():
         typer.echo(f"{key:<{width}}  {value}")
+
+
+def _verdict(needs: Needs, width: int, height: int, free: int | None, policy: Policy) -> str:
+    """Whether a picture would be made now, and at what price."""
+    from imagegen.engine.fitting import fit
+    from imagegen.errors import OutOfMemory
+
+    if free is None:
+        return ""
+    try:
+        fitting = fit(needs, width, height, free=free, policy=policy)
+    except OutOfMemory as error:
+        return f"; {free / 1e9:,.2f} GB are free: {error.hint}"
+    evicted = "" if fitting.keep_text_encoder else ", the text encoder let go after its work"
+    return f"; fits into the {free / 1e9:,.2f} GB that are free{evicted}"
 
 
 @models.command("verify")

@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagegen.engine.cache import PictureCache
+from imagegen.engine.fitting import Fit, fit
 from imagegen.engine.inputs import read_inputs
-from imagegen.engine.memory import bytes_a_picture, release_memory
+from imagegen.engine.memory import free_memory, on_gpu, release_memory
 from imagegen.engine.plan import Plan, plan
 from imagegen.engine.queue import Generation, OnPreview, OnStep, Ticket, TicketQueue
 from imagegen.errors import Cancelled, DeviceFailed, GenerationFailed, ImagegenError, OutOfMemory
+from imagegen.pipeline.prompt_cache import PromptCache
 from imagegen.request import ImageRequest, Priority
 from imagegen.settings import Settings
 from imagegen.weights.catalog import ModelCard, find_model
+from imagegen.weights.memory import Needs, memory_needs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +55,8 @@ class Engine:
         self._room: dict[
             tuple[object, ...], int
         ] = {}  # pictures that fit into memory at once, where fewer do
+        self._read_needs: Needs | None = None
+        self._prompts = PromptCache(settings.prompt_cache_mb << 20) if settings.prompt_cache_mb else None
         self._has_worked = False
         self._busy_since: float | None = None
         self._failures = 0  # in a row, for no reason that we know
@@ -90,9 +95,13 @@ class Engine:
         return plan(request, card, read_inputs(request, card, directory))
 
     def forget(self, request: ImageRequest) -> None:
-        """Drops the picture of a request from the cache. Raises ModelNotFound and InvalidRequest."""
+        """Drops what memory keeps of a request's picture and prompt. Raises ModelNotFound and
+        InvalidRequest."""
+        card = find_model(request.model, self._settings.models_dir)
+        if self._prompts is not None:
+            self._prompts.drop(card, request.prompt)
         if self._cache is not None and not request.photos:  # what was made of photos is not kept
-            self._cache.drop(plan(request, find_model(request.model, self._settings.models_dir)))
+            self._cache.drop(plan(request, card))
 
     def warm_up(self, model: str) -> Future[Generation]:
         """Loads a model and runs it once, so that the first real request pays for neither."""
@@ -178,15 +187,18 @@ class Engine:
             part, rest = batch, batch[:0]
             try:
                 started = time.monotonic()
+                fitting = self._fitting(first, room)
                 pipeline = self._pipeline(first.card)
-                room = min(room, self._fitting(pipeline, first))
+                pipeline.keep_text_encoder = fitting.keep_text_encoder
+                room = fitting.batch
                 part, rest = batch[:room], batch[room:]
                 self._generate(part, pipeline, started)
                 self._failures = 0
             # The thread must outlive any request, and every error must reach the one who asked.
             except Exception as error:  # noqa: BLE001
                 named = _named(error)
-                if isinstance(named, OutOfMemory) and len(part) > 1:
+                # What was planned tried one picture already; what memory refuses may fit in parts.
+                if isinstance(named, OutOfMemory) and named is not error and len(part) > 1:
                     room = self._room[first.batch_key] = len(part) // 2
                     log.warning("%d pictures do not fit into memory at once; %d from now on", len(part), room)
                     continue
@@ -207,14 +219,34 @@ class Engine:
         self._loaded = None
         release_memory()
 
-    def _fitting(self, pipeline: TextToImage, plan: Plan) -> int:
-        """How many pictures of a kind may be denoised together: what memory taught, and what the owner of the
-        machine allows; at least one."""
-        room = self._room.get(plan.batch_key, self._settings.max_batch)
-        if self._settings.batch_memory_mb is None:
-            return room
-        allowed = (self._settings.batch_memory_mb << 20) // bytes_a_picture(pipeline.components, plan)
-        return max(1, min(room, allowed))
+    def _fitting(self, plan: Plan, asked: int) -> Fit:
+        """How up to `asked` pictures of a kind may be made: what memory taught, what the owner of the machine
+        allows, and what is free. Raises OutOfMemory."""
+        needs, settings = self._needs(plan.card), self._settings
+        if self._loaded is not None and self._loaded[0] != plan.card.path:
+            self._loaded = None  # frees the old model before the new one takes its memory
+            release_memory()
+        tokens = plan.reference_tokens
+        room = min(asked, self._room.get(plan.batch_key, settings.max_batch))
+        if settings.batch_memory_mb is not None:
+            allowed = settings.batch_memory_mb << 20
+            room = max(1, min(room, allowed // needs.picture(plan.width, plan.height, tokens)))
+        return fit(
+            needs,
+            plan.width,
+            plan.height,
+            room,
+            free=free_memory(settings.device),
+            held=0 if self._loaded is None else self._loaded[1].held_bytes(needs),
+            policy=settings.text_encoder,
+            more_tokens=tokens,
+        )
+
+    def _needs(self, card: ModelCard) -> Needs:
+        """Read once for each model: its headers are many."""
+        if self._read_needs is None or self._read_needs.card != card:
+            self._read_needs = memory_needs(card, gpu=on_gpu(self._settings.device))
+        return self._read_needs
 
     def _generate(self, batch: list[Ticket], pipeline: TextToImage, started: float) -> None:
         first = batch[0].plan
@@ -273,8 +305,7 @@ class Engine:
 
         if self._settings.threads is not None:
             torch.set_num_threads(self._settings.threads)
-        self._loaded = None  # frees the old model before the new one takes its memory
-        pipeline = TextToImage(load_components(card, self._settings.device))
+        pipeline = TextToImage(load_components(card, self._settings.device), self._prompts)
         self._loaded = (card.path, pipeline)
         self._has_worked = True
         return pipeline
@@ -295,7 +326,11 @@ def _named(error: Exception) -> ImagegenError:
     if isinstance(error, ImagegenError):
         return error
     named: ImagegenError
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)  # torch on a CPU
+    ):
         named = OutOfMemory(
             "the picture does not fit into memory",
             field="size",

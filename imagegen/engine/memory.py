@@ -1,29 +1,60 @@
-"""Memory of the device: how much a picture takes while it is denoised, and giving it back."""
+"""Memory of the device: how much is free, and giving back what is not needed."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from imagegen.engine.plan import Plan
-    from imagegen.weights.load import Components
+_CGROUPS = Path("/sys/fs/cgroup")
+_MEMINFO = Path("/proc/meminfo")
 
 
-def bytes_a_picture(components: Components, plan: Plan) -> int:
-    """What one more picture in the batch takes at the widest moment of a step, roughly.
+def on_gpu(device: str) -> bool:
+    """Whether a model runs on a GPU when `device` is "auto", "cpu" or "cuda"."""
+    if device == "cpu":
+        return False
+    import torch
 
-    That is inside a single-stream block, where a token has beside its residual its normed copy, queries,
-    keys, values, attention's answer, both halves of the gated MLP's input and what goes into the last
-    projection: 7 + 3 r times the width, r being the MLP's ratio. The photos that it looks at are tokens like
-    its own. Encoding and decoding are one picture at a time and do not count.
+    return torch.cuda.is_available()
+
+
+def free_memory(device: str) -> int | None:
+    """Bytes that could be had on `device` ("auto", "cpu", "cuda") without harm to others; None where the
+    system does not say.
+
+    On a CPU that is what Linux calls available, or less where a container has a limit of its own.
     """
-    transformer, card = components.transformer, components.card
-    tokens = (plan.width // card.multiple) * (plan.height // card.multiple) + card.text_length
-    tokens += sum(rows * columns for rows, columns in plan.reference_grids)
-    config = transformer.config
-    return int(tokens * config.width * (7 + 3 * config.mlp_ratio) * transformer.dtype.itemsize)
+    if on_gpu(device):
+        import torch
+
+        free, _ = torch.cuda.mem_get_info()
+        return free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    known = [bound for bound in (_available(_MEMINFO), _container_room(_CGROUPS)) if bound is not None]
+    return min(known, default=None)
+
+
+def _available(meminfo: Path) -> int | None:
+    try:
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _container_room(cgroup: Path) -> int | None:
+    """Of a container's limit (cgroup version 2) what is left, cached files not counted."""
+    try:
+        limit = (cgroup / "memory.max").read_text().strip()
+        if limit == "max":
+            return None
+        used = int((cgroup / "memory.current").read_text())
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+        return max(0, int(limit) - used + int(stat.get("file", 0)))
+    except (OSError, ValueError):
+        return None
 
 
 def release_memory() -> None:

@@ -58,6 +58,11 @@ class Plan:
         multiple = self.card.multiple
         return tuple((p.shape[0] // multiple, p.shape[1] // multiple) for p in self.inputs.references)
 
+    @property
+    def reference_tokens(self) -> int:
+        """Tokens of those photos in all."""
+        return sum(rows * columns for rows, columns in self.reference_grids)
+
 
 def plan(request: ImageRequest, card: ModelCard, inputs: Inputs | None = None) -> Plan:
     """The plan of a request with these photos (None: as if it had none). Raises InvalidRequest(field="size")

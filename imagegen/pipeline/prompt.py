@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from imagegen.pipeline.prompt_cache import PromptCache
 from imagegen.weights.load import Components
 
 
@@ -20,14 +21,23 @@ class EncodedPrompts:
     warnings: list[tuple[str, ...]]
 
 
-def encode_prompts(components: Components, prompts: Sequence[str]) -> EncodedPrompts:
-    """Embeddings of each prompt. One that is too long is cut to the text length, and a warning says so."""
-    length = components.card.text_length
-    tokens = [components.tokenizer.encode(prompt, length) for prompt in prompts]
-    ids = torch.tensor([t.ids for t in tokens], device=components.device)
-    mask = torch.tensor([t.mask for t in tokens], device=components.device)
-    warnings = [_cut_warning(t.cut, components.card.name) for t in tokens]
-    return EncodedPrompts(components.text_encoder(ids, mask), warnings)
+def encode_prompts(
+    components: Components, prompts: Sequence[str], cache: PromptCache | None = None
+) -> EncodedPrompts:
+    """Embeddings of each prompt, encoded once even if it is asked for several times, and not at all if the
+    cache has it. One that is too long is cut to the text length, and a warning says so."""
+    card = components.card
+    tokens = {prompt: components.tokenizer.encode(prompt, card.text_length) for prompt in prompts}
+    embeds = {prompt: cache.get(card, prompt) if cache is not None else None for prompt in tokens}
+    if missing := [prompt for prompt, found in embeds.items() if found is None]:
+        ids = torch.tensor([tokens[prompt].ids for prompt in missing], device=components.device)
+        mask = torch.tensor([tokens[prompt].mask for prompt in missing], device=components.device)
+        for prompt, made in zip(missing, components.text_encoder(ids, mask), strict=True):
+            embeds[prompt] = made
+            if cache is not None:
+                cache.put(card, prompt, made)
+    rows = [found.to(components.device) for prompt in prompts if (found := embeds[prompt]) is not None]
+    return EncodedPrompts(torch.stack(rows), [_cut_warning(tokens[p].cut, card.name) for p in prompts])
 
 
 def _cut_warning(cut: int, model: str) -> tuple[str, ...]:

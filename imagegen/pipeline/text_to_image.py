@@ -19,8 +19,10 @@ from imagegen.pipeline.denoise import Plan, denoise
 from imagegen.pipeline.encode import encode
 from imagegen.pipeline.latents import noise, noised
 from imagegen.pipeline.prompt import encode_prompts
+from imagegen.pipeline.prompt_cache import PromptCache
 from imagegen.pipeline.schedule import Schedule
 from imagegen.weights.load import Components, load_encoder
+from imagegen.weights.memory import Needs
 
 Pixels = NDArray[np.uint8]
 OnStep = Callable[[int, int], None]
@@ -55,8 +57,12 @@ class GeneratedBatch:
 class TextToImage:
     """Keeps what pictures of one size share, so it is meant for one model and one thread."""
 
-    def __init__(self, components: Components) -> None:
+    def __init__(self, components: Components, prompts: PromptCache | None = None) -> None:
+        """`prompts` is where embeddings of earlier prompts are found and new ones kept."""
         self.components = components
+        self.keep_text_encoder = True
+        """False lets it go after each encoding; the next prompt that is not known loads it again."""
+        self._prompts = prompts
         self._schedule = Schedule.from_config(
             components.scheduler, str(components.card.path / "scheduler" / "scheduler_config.json")
         )
@@ -64,6 +70,15 @@ class TextToImage:
         self._encoder: Autoencoder | None = None
         self._empty_text: Tensor | None = None
         _keep_freed_memory()
+
+    def held_bytes(self, needs: Needs) -> int:
+        """Of the model's weights what is in memory now and does not count as free; a CPU maps files, whose
+        pages do."""
+        parts = [needs.transformer, needs.autoencoder]
+        if self.components.held_text_encoder.is_held:
+            parts.append(needs.text_encoder)
+        mapped = sum(part.mapped for part in parts) if self.components.device.type == "cpu" else 0
+        return sum(part.nbytes for part in parts) - mapped
 
     @torch.inference_mode()
     def generate(
@@ -110,8 +125,11 @@ class TextToImage:
                     on_preview(place, done, to_uint8(seen)[0].cpu().numpy())
 
         # 1. Encode the prompts.
-        encoded = encode_prompts(self.components, prompts)
+        encoded = encode_prompts(self.components, prompts, self._prompts)
         text = transformer.embed_text(encoded.embeds)
+        empty_text = self._empty() if card.guidance > 1 else None
+        if not self.keep_text_encoder:
+            self.components.held_text_encoder.let_go()
         clock.lap("prompt")
 
         # 2. Encode the pictures to look at and those to start from.
@@ -134,7 +152,7 @@ class TextToImage:
             text,
             plan,
             guidance=card.guidance,
-            empty_text=self._empty() if card.guidance > 1 else None,
+            empty_text=empty_text,
             references=torch.cat(seen) if seen else None,
             on_step=on_step,
             on_clean=preview if previews else None,

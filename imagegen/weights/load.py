@@ -24,6 +24,7 @@ from imagegen.networks.text_encoder import Embedding, TextEncoder, TextEncoderCo
 from imagegen.networks.transformer import Transformer, TransformerConfig
 from imagegen.weights.catalog import ModelCard
 from imagegen.weights.config import read_config
+from imagegen.weights.held import Held
 from imagegen.weights.locate import COPY_AGAIN, TensorFiles, read_json
 from imagegen.weights.tokenizer import PromptTokenizer, load_tokenizer
 from imagegen_kernels.formats import Format, PackedWeight, pack_ternary
@@ -42,10 +43,15 @@ class Components:
     card: ModelCard
     device: torch.device
     transformer: Transformer
-    text_encoder: TextEncoder
+    held_text_encoder: Held[TextEncoder]
     tokenizer: PromptTokenizer
     autoencoder: Autoencoder
     scheduler: dict[str, Any]
+
+    @property
+    def text_encoder(self) -> TextEncoder:
+        """Loaded again if it was let go."""
+        return self.held_text_encoder.get()
 
 
 def load_components(card: ModelCard, device: str = "auto", dtype: torch.dtype | None = None) -> Components:
@@ -62,13 +68,16 @@ def load_components(card: ModelCard, device: str = "auto", dtype: torch.dtype | 
         lambda config: Transformer(read_config(TransformerConfig, config)),
         fused=Transformer.FUSED,
     )
-    text_encoder = loader.load(
-        "text_encoder",
-        lambda config: TextEncoder(read_config(TextEncoderConfig, config), card.text_encoder_out_layers),
-        fused=TextEncoder.FUSED,
-        prefix="model.",
-        unused=_above(max(card.text_encoder_out_layers)),
+    text_encoder = Held(
+        lambda: loader.load(
+            "text_encoder",
+            lambda config: TextEncoder(read_config(TextEncoderConfig, config), card.text_encoder_out_layers),
+            fused=TextEncoder.FUSED,
+            prefix="model.",
+            unused=_above(max(card.text_encoder_out_layers)),
+        )
     )
+    text_encoder.get()  # what is wrong with it is said now
     autoencoder = loader.load(
         "vae",
         lambda config: Autoencoder(read_config(AutoencoderConfig, config), parts=("decoder",)),
@@ -83,7 +92,7 @@ def load_components(card: ModelCard, device: str = "auto", dtype: torch.dtype | 
         card=card,
         device=place,
         transformer=transformer,
-        text_encoder=text_encoder,
+        held_text_encoder=text_encoder,
         tokenizer=load_tokenizer(card.path / "tokenizer"),
         autoencoder=autoencoder,
         scheduler=read_json(card.path / "scheduler" / "scheduler_config.json"),

@@ -38,7 +38,17 @@ def test_a_models_parts_and_memory_are_said(imagegen: Imagegen, installed: str) 
     assert facts["components"]["transformer"]["formats"]["F32"]["weights"] == 1343872
     assert set(facts["memory_bytes"]) == {"64x64", "512x512", "1024x1024"}
     assert facts["memory_bytes"]["512x512"] < facts["memory_bytes"]["1024x1024"]
-    assert "memory 1024x1024" in imagegen("models", "info", installed).out
+    said = imagegen("models", "info", installed).out
+    assert "memory 1024x1024" in said
+    assert facts["free_bytes"] is None or "that are free" in said
+
+
+def test_memory_that_is_short_is_said(
+    imagegen: Imagegen, installed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagegen.engine.memory.free_memory", lambda device: 100_000_000)
+    said = imagegen("models", "info", installed).out
+    assert "0.10 GB are free: 256x256 would fit" in said
 
 
 def test_a_model_comes_in_is_verified_and_goes_out(

@@ -255,11 +255,60 @@ def test_a_budget_bounds_the_batch(settings: Settings, tiny_checkpoint: Path) ->
         for future in (first, *rest):
             future.result(timeout=60)
         plan = rest[0].result().plan
-        pipeline = engine._loaded[1] if engine._loaded else None
-        assert pipeline is not None
-        assert engine._fitting(pipeline, plan) == 1
+        assert engine._fitting(plan, 3).batch == 1
     finally:
         engine.close()
+
+
+def test_what_does_not_fit_is_refused_before_it_is_loaded(
+    engine: Engine, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagegen.engine.engine.free_memory", lambda device: 1_000_000)
+    waiting = [engine.submit(_request(tiny_checkpoint, seed=seed)) for seed in (1, 2, 3)]
+    for future in waiting:
+        with pytest.raises(OutOfMemory, match=r"tiny needs \d+ MB at 64x64, 1 MB are free"):
+            future.result(timeout=60)
+    assert engine._loaded is None
+    monkeypatch.undo()
+    engine.submit(_request(tiny_checkpoint)).result(timeout=60)
+    assert not engine._room, "a plan that failed says nothing about batches"
+
+
+def test_the_text_encoder_leaves_where_memory_is_short(
+    engine: Engine, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = engine.submit(_request(tiny_checkpoint)).result(timeout=60).pixels
+    assert engine._loaded is not None
+    encoder = engine._loaded[1].components.held_text_encoder
+    before = encoder.is_held
+    request = _request(tiny_checkpoint, width=128, height=128)
+    needs = engine._needs(engine.check(request).card)
+    held = engine._loaded[1].held_bytes(needs)
+    short = needs.peak(128, 128) - 1 - held
+    monkeypatch.setattr("imagegen.engine.engine.free_memory", lambda device: short)
+    engine.submit(request).result(timeout=60)
+    assert (before, encoder.is_held) == (True, False)
+    monkeypatch.undo()
+    assert np.array_equal(engine.submit(_request(tiny_checkpoint)).result(timeout=60).pixels, expected)
+
+
+def test_a_forgotten_request_leaves_no_prompt(engine: Engine, tiny_checkpoint: Path) -> None:
+    engine.submit(_request(tiny_checkpoint)).result(timeout=60)
+    assert engine._prompts is not None
+    assert len(engine._prompts) == 1
+    engine.forget(_request(tiny_checkpoint))
+    assert len(engine._prompts) == 0
+
+
+def test_memory_that_torch_is_refused_is_named(
+    engine: Engine, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(card: object) -> object:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr(engine, "_pipeline", none_left)
+    with pytest.raises(OutOfMemory, match="does not fit into memory"):
+        engine.submit(_request(tiny_checkpoint)).result(timeout=60)
 
 
 def test_an_idle_model_leaves_the_memory_and_comes_back(settings: Settings, tiny_checkpoint: Path) -> None:

@@ -147,16 +147,16 @@ def test_the_plan_fills_in_the_strength_lets_go_of_the_file_and_says_what_became
 
 
 def test_memory_counts_the_photos_that_are_looked_at(tiny_checkpoint: Path) -> None:
-    from imagegen.engine.memory import bytes_a_picture
     from imagegen.weights.catalog import read_card
-    from imagegen.weights.load import load_components
+    from imagegen.weights.memory import memory_needs
 
     card = read_card(tiny_checkpoint)
-    components = load_components(card, "cpu")
+    needs = memory_needs(card)
 
     def cost(*references: Photo) -> int:
         request = ImageRequest("bag", width=64, height=64, references=references)
-        return bytes_a_picture(components, plan(request, card, read_inputs(request, card)))
+        planned = plan(request, card, read_inputs(request, card))
+        return needs.picture(planned.width, planned.height, planned.reference_tokens)
 
     each = (96 // card.multiple) * (64 // card.multiple)
     own = (64 // card.multiple) ** 2 + card.text_length
