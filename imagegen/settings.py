@@ -76,6 +76,9 @@ class Settings(BaseSettings):
         description="days after which jobs, prompts and stored pictures are deleted; none keeps them",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
+    kernels: Literal["auto", "reference"] = Field(
+        "auto", description="on a GPU: our own kernels where the card has them, or plain PyTorch"
+    )
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads of the model; none leaves it to torch"
     )

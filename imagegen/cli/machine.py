@@ -34,8 +34,10 @@ def survey(settings: Settings) -> dict[str, Any]:
     """Everything `imagegen doctor` shows: texts, lists of texts, `kernels` and `problems`."""
     import torch
 
+    from imagegen_kernels import card
     from imagegen_kernels.dispatch import describe
 
+    card.choose(settings.kernels)
     has_cuda = torch.cuda.is_available()
     device = ("cuda" if has_cuda else "cpu") if settings.device == "auto" else settings.device
     return {

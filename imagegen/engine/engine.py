@@ -302,7 +302,9 @@ class Engine:
 
         from imagegen.pipeline.text_to_image import TextToImage
         from imagegen.weights.load import load_components
+        from imagegen_kernels import card as graphics_card
 
+        graphics_card.choose(self._settings.kernels)
         if self._settings.threads is not None:
             torch.set_num_threads(self._settings.threads)
         pipeline = TextToImage(load_components(card, self._settings.device), self._prompts)

@@ -1,24 +1,41 @@
-"""On a GPU every op gives what it gives on a CPU, to rounding."""
+"""On a GPU every op gives what it gives on a CPU, to rounding; a product to the bit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
-from imagegen_kernels import attention, gated_residual, matmul, modulate, qk_rope, quantize, rms_norm, swiglu
+from imagegen_kernels import (
+    attention,
+    card,
+    gated_residual,
+    matmul,
+    matmul_swiglu,
+    modulate,
+    qk_rope,
+    quantize,
+    rms_norm,
+    swiglu,
+)
 from imagegen_kernels.formats import (
     PackedWeight,
     pack_ternary,
+    quantize_binary,
+    quantize_int4,
     quantize_int8,
     quantize_ternary,
     unpack_ternary,
 )
+from imagegen_kernels.matmul import gpu, reference
+from imagegen_kernels.proof import row_kernels_hold
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
+
+QUANTIZERS = [quantize_ternary, quantize_binary, quantize_int8, quantize_int4]
 
 B, S, H, D = 2, 33, 4, 64
 C = H * D
@@ -59,13 +76,67 @@ def test_an_op_gives_what_it_gives_on_a_cpu(op: str, dtype: torch.dtype, toleran
             torch.testing.assert_close(other.cpu(), one, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("quantize_weight", [quantize_ternary, quantize_int8])
-def test_matmul_gives_what_it_gives_on_a_cpu(quantize_weight: Callable[[Tensor], PackedWeight]) -> None:
-    weight, x = quantize_weight(torch.randn(96, 1280)), torch.randn(5, 1280)
-    there = PackedWeight(
-        weight.packed.cuda(), weight.scales.cuda(), weight.format, weight.shape, weight.group_size
-    )
+def on_the_gpu(weight: PackedWeight) -> PackedWeight:
+    packed, scales = weight.packed.cuda(), weight.scales.cuda()
+    return PackedWeight(packed, scales, weight.format, weight.shape, weight.group_size)
+
+
+@pytest.fixture
+def plain_pytorch() -> Iterator[None]:
+    card.choose("reference")
+    yield
+    card.choose("auto")
+
+
+@pytest.mark.parametrize("quantize_weight", QUANTIZERS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("m", [5, 700])
+def test_matmul_gives_the_specification_bit_for_bit(
+    quantize_weight: Callable[[Tensor], PackedWeight], dtype: torch.dtype, m: int
+) -> None:
+    weight, x = quantize_weight(torch.randn(600, 1280)), torch.randn(m, 1280).to(dtype)
+    assert torch.equal(matmul(x.cuda(), on_the_gpu(weight)).cpu(), reference.matmul(x, weight))
+
+
+@pytest.mark.usefixtures("plain_pytorch")
+def test_the_owner_may_ask_for_plain_pytorch() -> None:
+    weight, x = quantize_ternary(torch.randn(96, 1280)), torch.randn(5, 1280)
+    there = on_the_gpu(weight)
     torch.testing.assert_close(matmul(x.cuda(), there).cpu(), matmul(x, weight), rtol=1e-5, atol=1e-3)
+    assert "gpu" not in there.prepared
+
+
+@pytest.mark.parametrize("quantize_weight", QUANTIZERS)
+def test_gates_and_values_become_one(quantize_weight: Callable[[Tensor], PackedWeight]) -> None:
+    weight, x = quantize_weight(torch.randn(640, 512)), torch.randn(2, 100, 512)
+    plain, gated = matmul_swiglu(x.cuda(), on_the_gpu(weight), 128)
+    expected = reference.matmul(x, weight)
+    assert torch.equal(plain.cpu(), expected[..., :128])
+    torch.testing.assert_close(gated.cpu(), swiglu(expected[..., 128:].contiguous()), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("quantize_weight", QUANTIZERS)
+def test_the_assembly_gives_what_the_portable_code_gives(
+    quantize_weight: Callable[[Tensor], PackedWeight],
+) -> None:
+    if card.refusal() is not None:
+        pytest.skip(f"our kernels are not taken: {card.refusal()}")
+    weight = gpu.prepared(on_the_gpu(quantize_weight(torch.randn(1000, 1280))))
+    codes = torch.randint(-127, 128, (500, 1280), dtype=torch.int8, device="cuda")
+    scale = torch.rand(500, 1, device="cuda")
+    both = [torch.full((500, 1000), torch.nan, device="cuda") for _ in range(2)]
+    for portable, out in enumerate(both):
+        gpu.product(codes, scale, weight, out, portable=bool(portable))
+    assert torch.equal(*both)
+
+
+def test_this_card_proves_the_kernels() -> None:
+    if card.refusal() is not None:
+        pytest.skip(f"our kernels are not taken: {card.refusal()}")
+    assert row_kernels_hold(torch.cuda.current_device())
+    for format in ("binary", "ternary", "int8"):
+        for dtype in (torch.float32, torch.bfloat16, torch.float16):
+            assert gpu.is_exact(torch.cuda.current_device(), format, dtype)
 
 
 def test_packing_is_the_same_bytes() -> None:

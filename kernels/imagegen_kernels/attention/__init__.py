@@ -7,6 +7,7 @@ from torch import Tensor
 
 from imagegen_kernels.attention import cpu, sdpa
 from imagegen_kernels.inference import inference
+from imagegen_kernels.library import traceable
 
 
 @inference
@@ -23,9 +24,26 @@ def attention(
     One sample's result does not depend on the batch. Raises ValueError for shapes or dtypes that do not fit.
     """
     _check(q, k, v, key_mask, causal)
+    if torch.compiler.is_compiling():
+        traced: Tensor = _traced(q, k, v, key_mask, causal)
+        return traced
     if q.is_cpu and key_mask is None and not causal and cpu.suits(q, k):
         return cpu.attention(q, k, v)
     return sdpa.attention(q, k, v, key_mask, causal)
+
+
+def _real(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None, causal: bool) -> Tensor:
+    """Tokens, then heads in memory, as `_fake` promises: so joining the heads copies nothing."""
+    return attention(q, k, v, key_mask, causal).transpose(1, 2).contiguous().transpose(1, 2)
+
+
+def _fake(q: Tensor, *rest: object) -> Tensor:
+    return q.new_empty(q.transpose(1, 2).shape).transpose(1, 2)
+
+
+_traced = traceable(
+    "attention(Tensor q, Tensor k, Tensor v, Tensor? key_mask, bool causal) -> Tensor", _real, _fake
+)
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None, causal: bool) -> None:

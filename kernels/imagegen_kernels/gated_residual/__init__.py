@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from imagegen_kernels.gated_residual import cpu, reference
+from imagegen_kernels import card
+from imagegen_kernels.gated_residual import cpu, gpu, reference
 from imagegen_kernels.inference import inference
+from imagegen_kernels.launch import suits
+from imagegen_kernels.library import traceable
 
 
 @inference
@@ -21,12 +25,24 @@ def gated_residual(x: Tensor, gate: Tensor, y: Tensor) -> Tensor:
             f"gated_residual needs x, y [B, S, D] and gate [B, 1, D], [1, 1, D] or [D],"
             f" not {list(x.shape)}, {list(y.shape)} and {list(gate.shape)}"
         )
-    run = cpu.gated_residual if x.device.type == "cpu" else reference.gated_residual
+    if torch.compiler.is_compiling():
+        traced: Tensor = _traced(x, gate, y)
+        return traced
+    if x.is_cpu:
+        return cpu.gated_residual(x, gate, y)
+    run = gpu.gated_residual if card.takes(x.device) and suits(x) else reference.gated_residual
     return run(x, gate, y)
+
+
+def _fake(x: Tensor, gate: Tensor, y: Tensor) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+_traced = traceable("gated_residual(Tensor x, Tensor gate, Tensor y) -> Tensor", gated_residual, _fake)
 
 
 def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `gated_residual` runs on `device`."""
     if device == "cpu":
         return "cpu", "PyTorch's addcmul kernel, one pass"
-    return "reference", "plain PyTorch; no GPU kernel is written yet"
+    return card.row_kernel()

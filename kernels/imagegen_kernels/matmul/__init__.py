@@ -6,11 +6,13 @@ import functools
 import logging
 from typing import cast
 
+import torch
 from torch import Tensor
 
+from imagegen_kernels import card
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.inference import inference
-from imagegen_kernels.matmul import cpu, reference
+from imagegen_kernels.matmul import cpu, gpu, reference, traced
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +44,13 @@ def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tenso
         raise ValueError(
             f"matmul needs x and weight on one device, not {x.device} and {weight.packed.device}"
         )
+    if torch.compiler.is_compiling():
+        return traced.matmul(x, weight, bias)
     tokens = x.reshape(-1, columns)
     if x.is_cpu and cpu.is_exact():
         out = cpu.linear(tokens, cpu.prepared(weight))
+    elif x.is_cuda and gpu.suits(x, weight):
+        return gpu.linear(tokens, gpu.prepared(weight), bias).view(*shape[:-1], rows)
     else:
         if not x.is_cpu:
             _say_slow(x.device.type)
@@ -65,7 +71,13 @@ def _say_slow(device: str) -> None:
 def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `matmul` runs on `device`."""
     if device != "cpu":
-        return "reference", "exact float32 blocks of int8 codes; no GPU kernel is written yet"
+        reason = card.refusal()
+        if reason is not None:
+            return "reference", f"exact float32 blocks of int8 codes: {reason}"
+        return (
+            "triton",
+            "int8 products straight from packed weights; never run on a card yet, so the first proves it",
+        )
     if not cpu.is_exact():
         return "reference", "exact float32 blocks of int8 codes; this CPU has no 8-bit dot product (VNNI)"
     return "int8", "oneDNN's int8 product, exact on this CPU; large weights stay packed"

@@ -27,15 +27,11 @@ class Unpacked:
     def __init__(self, weight: PackedWeight) -> None:
         self.weight, self.shape = weight, weight.shape
         self._factors: Tensor | None = None
-        scales = weight.scales.float()
         if weight.group_size == weight.shape[1]:
-            self.row_scale = scales.view(-1)
+            self.row_scale = weight.scales.float().view(-1)
         elif weight.format in _FIELDS:
-            # A group of zeros has no say in its row's scale.
-            used = weight.packed.view(*scales.shape, -1).any(dim=-1) if weight.format == "ternary" else 1
-            self.row_scale = (scales * used).amax(dim=-1) / 127
-            divisor = torch.where(self.row_scale == 0, 1, self.row_scale).unsqueeze(-1)
-            self._factors = (scales / divisor).round_().clamp_(max=127).to(torch.int8).unsqueeze(-1)
+            self.row_scale, factors = group_factors(weight)
+            self._factors = factors.unsqueeze(-1)
         else:
             parts = [reference.fold(self._part(rows))[1] for rows in row_blocks(weight.shape[0])]
             self.row_scale = torch.cat(parts)
@@ -58,6 +54,17 @@ class Unpacked:
         zero_points = None if weight.zero_points is None else weight.zero_points[rows]
         shape = (len(packed), weight.shape[1])
         return PackedWeight(packed, scales, weight.format, shape, weight.group_size, zero_points)
+
+
+def group_factors(weight: PackedWeight) -> tuple[Tensor, Tensor]:
+    """Of a binary or ternary weight with group scales: row scales float32 [N] and int8 [N, G], so that
+    `reference.fold` gives these scales and code * factor."""
+    scales = weight.scales.float()
+    # A group of zeros has no say in its row's scale.
+    used = weight.packed.view(*scales.shape, -1).any(dim=-1) if weight.format == "ternary" else 1
+    row_scale = (scales * used).amax(dim=-1) / 127
+    divisor = torch.where(row_scale == 0, 1, row_scale).unsqueeze(-1)
+    return row_scale, (scales / divisor).round_().clamp_(max=127).to(torch.int8)
 
 
 ROWS = 1536

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.inference import inference
-from imagegen_kernels.matmul import cpu, matmul
+from imagegen_kernels.matmul import cpu, gpu, matmul
+from imagegen_kernels.matmul import implementation as matmul_implementation
 from imagegen_kernels.matmul.unpacking import Unpacked
 from imagegen_kernels.swiglu import swiglu
 
@@ -29,8 +31,12 @@ def matmul_swiglu(
             f"matmul_swiglu with a weight of shape {weight.shape} needs x [B, S, {columns}] and an even"
             f" number of rows behind the first {ahead}, not x {list(x.shape)}"
         )
+    if torch.compiler.is_compiling():
+        both = matmul(x, weight)
+        return both[..., :ahead], swiglu(both[..., ahead:], out)
     prepared = cpu.prepared(weight) if x.is_cpu and weight.packed.is_cpu and cpu.is_exact() else None
-    if not isinstance(prepared, Unpacked) or not x.is_floating_point():
+    on_gpu = x.is_cuda and x.device == weight.packed.device and gpu.suits(x, weight)
+    if not (isinstance(prepared, Unpacked) or on_gpu) or not x.is_floating_point():
         both = matmul(x, weight)
         return both[..., :ahead], swiglu(both[..., ahead:], out)
     if out is None:
@@ -40,6 +46,9 @@ def matmul_swiglu(
             f"matmul_swiglu needs out {x.dtype} {[*x.shape[:2], width]}, not {out.dtype} {list(out.shape)}"
         )
     plain = x.new_empty(*x.shape[:2], ahead)
+    if not isinstance(prepared, Unpacked):
+        gpu.linear_swiglu(x, gpu.prepared(weight), plain, out)
+        return plain, out
     # Sample by sample: what silu rounds depends on where a thread's share of the tokens ends.
     for sample, first, gated in zip(x.unbind(), plain.unbind(), out.unbind(), strict=True):
         cpu.linear_swiglu(sample, prepared, first, gated)
@@ -53,4 +62,6 @@ def implementation(device: str) -> tuple[str, str]:
             "int8",
             "gates and values become one while the cache holds them; small weights: matmul, then swiglu",
         )
+    if device != "cpu" and (name := matmul_implementation(device)[0]) != "reference":
+        return name, "two products; the second writes silu(gate) * value; never run on a card yet"
     return "reference", "matmul, then swiglu"

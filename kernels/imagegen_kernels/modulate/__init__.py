@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from imagegen_kernels import card
 from imagegen_kernels.inference import inference
-from imagegen_kernels.modulate import cpu, reference
+from imagegen_kernels.launch import suits
+from imagegen_kernels.library import traceable
+from imagegen_kernels.modulate import cpu, gpu, reference
 
 
 @inference
@@ -20,8 +24,20 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float = 1e-6) -> Tens
             f"modulate needs x [B, S, D] and shift, scale [B, 1, D], [1, 1, D] or [D],"
             f" not {list(x.shape)}, {list(shift.shape)} and {list(scale.shape)}"
         )
-    run = cpu.modulate if x.device.type == "cpu" else reference.modulate
+    if torch.compiler.is_compiling():
+        traced: Tensor = _traced(x, shift, scale, eps)
+        return traced
+    if x.is_cpu:
+        return cpu.modulate(x, shift, scale, eps)
+    run = gpu.modulate if card.takes(x.device) and suits(x) else reference.modulate
     return run(x, shift, scale, eps)
+
+
+def _fake(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+_traced = traceable("modulate(Tensor x, Tensor shift, Tensor scale, float eps) -> Tensor", modulate, _fake)
 
 
 def _fits(vector: Tensor, x: Tensor) -> bool:
@@ -34,4 +50,4 @@ def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `modulate` runs on `device`."""
     if device == "cpu":
         return "cpu", "PyTorch's layer_norm kernel"
-    return "reference", "plain PyTorch; no GPU kernel is written yet"
+    return card.row_kernel()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from imagegen_kernels import card
 from imagegen_kernels.inference import inference
-from imagegen_kernels.qk_rope import cpu, reference
+from imagegen_kernels.library import traceable
+from imagegen_kernels.qk_rope import cpu, gpu, reference
 
 
 @inference
@@ -39,13 +42,46 @@ def qk_rope(
         raise ValueError(
             f"qk_rope needs weights [{qk.shape[3]}], not {list(q_weight.shape)} and {list(k_weight.shape)}"
         )
-    if qk.device.type == "cpu":
-        return cpu.qk_rope(qk, heads, q_weight, k_weight, cos, sin, eps, interleaved)
-    return reference.qk_rope(qk, heads, q_weight, k_weight, cos, sin, eps, interleaved)
+    if torch.compiler.is_compiling():
+        both: Tensor = _traced(qk, heads, q_weight, k_weight, cos, sin, eps, interleaved)
+        return both[:, :, :heads], both[:, :, heads:]
+    run = reference.qk_rope
+    if qk.is_cpu:
+        run = cpu.qk_rope
+    elif card.takes(qk.device) and gpu.suits(qk):
+        run = gpu.qk_rope
+    return run(qk, heads, q_weight, k_weight, cos, sin, eps, interleaved)
+
+
+def _real(
+    qk: Tensor,
+    heads: int,
+    q_weight: Tensor,
+    k_weight: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    eps: float,
+    interleaved: bool,
+) -> Tensor:
+    """Queries and keys beside each other: an op's results may not share memory."""
+    q, k = qk_rope(qk, heads, q_weight, k_weight, cos, sin, eps, interleaved=interleaved)
+    return torch.cat([q, k], dim=2)
+
+
+def _fake(qk: Tensor, *rest: object) -> Tensor:
+    return torch.empty_like(qk, memory_format=torch.contiguous_format)
+
+
+_traced = traceable(
+    "qk_rope(Tensor qk, int heads, Tensor q_weight, Tensor k_weight, Tensor cos, Tensor sin, float eps,"
+    " bool interleaved) -> Tensor",
+    _real,
+    _fake,
+)
 
 
 def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `qk_rope` runs on `device`."""
     if device == "cpu":
         return "cpu", "pairs as complex numbers, a sample at a time"
-    return "reference", "plain PyTorch; no GPU kernel is written yet"
+    return card.row_kernel()

@@ -1,0 +1,144 @@
+"""Which GPUs our kernels are taken on, and with which tiles.
+
+`tuned/sm_<capability>.json` is the default of a compute capability, `tuned/<name of the card>.json` one
+card's own table, which goes first. Capabilities without a file run the reference. Nothing is measured at run
+time.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import re
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.resources import files
+from typing import Literal
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+Choice = Literal["auto", "reference"]
+_choice: Choice = "auto"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """How a product is cut."""
+
+    tokens: int
+    """activations' rows a program"""
+    rows: int
+    """weight rows a program"""
+    warps: int
+    stages: int
+    """steps loaded ahead"""
+
+
+def choose(choice: Choice) -> None:
+    """For this process: "reference" runs every op on a GPU as plain PyTorch, "auto" takes our kernels where
+    they exist for the card. ValueError for another word."""
+    global _choice
+    if choice not in ("auto", "reference"):
+        raise ValueError(f"kernels must be auto or reference, not {choice!r}")
+    _choice = choice
+
+
+def refusal(device: torch.device | None = None) -> str | None:
+    """Why our kernels are not taken on this CUDA device (None: the current one), or None if they are."""
+    if _choice == "reference":
+        return "IMAGEGEN_KERNELS asks for it"
+    if not torch.cuda.is_available():
+        return "torch finds no CUDA device"
+    return _refusal(_index(device))
+
+
+def row_kernel() -> tuple[str, str]:
+    """(name, why) of what an op that goes row by row runs on the current CUDA device."""
+    reason = refusal()
+    if reason is not None:
+        return "reference", f"plain PyTorch: {reason}"
+    return "triton", "what it reads and writes, once; never run on a card yet"
+
+
+def takes(device: torch.device) -> bool:
+    """Whether our kernels are taken on `device`; says once why not. The first call on a card proves them."""
+    if device.type != "cuda":
+        return False
+    reason = refusal(device)
+    if reason is None and not _proved(_index(device)):
+        reason = "they gave something else than their specification on this card; please report it"
+    if reason is not None:
+        say_reference(reason)
+    return reason is None
+
+
+@functools.cache
+def _proved(index: int) -> bool:
+    from imagegen_kernels.proof import row_kernels_hold
+
+    return row_kernels_hold(index)
+
+
+@functools.cache
+def say_reference(reason: str) -> None:
+    """Say once, for each reason, that the reference runs."""
+    logger.warning("On the GPU plain PyTorch runs instead of our kernels: %s.", reason)
+
+
+def _index(device: torch.device | None) -> int:
+    return torch.cuda.current_device() if device is None or device.index is None else device.index
+
+
+@functools.cache
+def _refusal(index: int) -> str | None:
+    if not _has_triton():
+        return "Triton is not installed"
+    number = capability(index)
+    if table(f"sm_{number}") is None:
+        return f"none was compiled and counted for compute capability {number / 10:.1f}"
+    return None
+
+
+def _has_triton() -> bool:
+    try:
+        import_module("triton")
+    except ImportError:
+        return False
+    return True
+
+
+@functools.cache
+def capability(index: int) -> int:
+    """90 for compute capability 9.0."""
+    major, minor = torch.cuda.get_device_capability(index)
+    return 10 * major + minor
+
+
+@functools.cache
+def card_name(index: int) -> str:
+    """What a card's own table is called: "NVIDIA H100 80GB HBM3" is nvidia-h100-80gb-hbm3."""
+    return re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name(index).lower()).strip("-")
+
+
+@functools.cache
+def table(name: str) -> dict[str, Tile] | None:
+    """The tiles of tuned/<name>.json by product, or None where there is no such file."""
+    file = files("imagegen_kernels") / "tuned" / f"{name}.json"
+    if not file.is_file():
+        return None
+    return {product: Tile(**tile) for product, tile in json.loads(file.read_text())["tiles"].items()}
+
+
+def tile(product: str, device: torch.device) -> Tile:
+    """The tile of "ternary", "binary" or "int8" products. With "-swiglu" or "-residual" behind it, of those
+    that end so, where the table tells them apart."""
+    index = _index(device)
+    own, default = table(card_name(index)), table(f"sm_{capability(index)}")
+    for tiles in (own, default):
+        for name in (product, product.partition("-")[0]):
+            if tiles is not None and name in tiles:
+                return tiles[name]
+    raise ValueError(f"no tile of a {product} product is known for {device}")

@@ -1,0 +1,198 @@
+"""Quantised matrix product on a GPU: int8 activations a token, weights unpacked as they are multiplied.
+
+Binary and ternary weights stay packed, with a factor a group beside them (matmul/unpacking.py); of int4, and
+of int8 with group scales, the folded int8 codes are kept. The integers are those of the reference, and so are
+the bits of the result. No kernel here has run on a card yet: `is_exact` makes the first call prove it there.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from imagegen_kernels import card
+from imagegen_kernels.formats import (
+    PackedWeight,
+    pack_ternary,
+    quantize_binary,
+    quantize_int8,
+    quantize_ternary,
+)
+from imagegen_kernels.launch import assembly, launch
+from imagegen_kernels.launch import suits as fits_rows
+from imagegen_kernels.matmul import reference
+from imagegen_kernels.matmul.unpacking import group_factors
+from imagegen_kernels.quantize.gpu import quantize
+
+RUN = 128
+"""Columns whose codes share a run of bytes (formats/bits.py), and which a step multiplies."""
+
+BAND = 8
+"""Tiles of tokens that go through the weight together: what one reads is in the cache for the next."""
+
+
+class Prepared(NamedTuple):
+    """A weight (N, K) as the kernel reads it."""
+
+    format: str
+    """binary, ternary or int8"""
+    packed: Tensor
+    """uint8 [N, K/8], uint8 [N, K/4] or int8 [N, K]"""
+    factors: Tensor
+    """int8 [K/128, N], what a run of codes is multiplied by; for int8 not read"""
+    row_scale: Tensor
+    """float32 [N]"""
+
+
+class Residual(NamedTuple):
+    """What a product is added to: before [M, N] + gate [M / sample or 1, N] * product."""
+
+    before: Tensor
+    gate: Tensor
+    sample: int
+
+
+def prepared(weight: PackedWeight) -> Prepared:
+    """What `product` wants of a weight, made by the first call."""
+    found = weight.prepared.get("gpu")
+    if found is None:
+        found = weight.prepared["gpu"] = _prepare(weight)
+    return cast(Prepared, found)
+
+
+def _prepare(weight: PackedWeight) -> Prepared:
+    rows, columns = weight.shape
+    if weight.format not in ("binary", "ternary"):
+        codes, row_scale = reference.fold(weight)
+        return Prepared("int8", codes.contiguous(), codes, row_scale)
+    if weight.base3:
+        packed = pack_ternary(weight.codes)
+        weight = PackedWeight(packed, weight.scales, "ternary", weight.shape, weight.group_size)
+    if weight.group_size == columns:
+        row_scale = weight.scales.float().view(rows)
+        factors = torch.ones(columns // RUN, rows, dtype=torch.int8, device=weight.packed.device)
+    else:
+        row_scale, of_groups = group_factors(weight)
+        factors = of_groups.repeat_interleave(weight.group_size // RUN, dim=1).T.contiguous()
+    return Prepared(weight.format, weight.packed.contiguous(), factors, row_scale)
+
+
+def product(
+    codes: Tensor,
+    token_scale: Tensor,
+    weight: Prepared,
+    out: Tensor,
+    *,
+    first: int = 0,
+    bias: Tensor | None = None,
+    swiglu: bool = False,
+    residual: Residual | None = None,
+    portable: bool = False,
+) -> None:
+    """int8 codes [M, K] with float32 scales [M, 1] times rows of the weight, from `first` on as many as `out`
+    [M, n] has columns, into `out`, whose rows may lie apart.
+
+    swiglu    n gates from row `first` on, then n values; `out` gets silu(gate) * value
+    bias      [n], added; residual: what the result is added to, gated
+    portable  leave out the inline assembly
+    """
+    from imagegen_kernels.matmul import gpu_kernels
+
+    count, rows = out.shape
+    if not count:
+        return
+    packed = weight.packed[first:]
+    columns = codes.shape[1]
+    follows = "-swiglu" if swiglu else "-residual" if residual is not None else ""
+    tile = card.tile(weight.format + follows, codes.device)
+    outputs = tile.rows // 2 if swiglu else tile.rows
+    launch(
+        gpu_kernels.product,
+        -(-count // tile.tokens) * -(-rows // outputs),
+        tile.warps,
+        tile.stages,
+        tokens=codes,
+        token_scale=token_scale,
+        packed=packed,
+        factors=weight.factors[:, first:],
+        row_scale=weight.row_scale[first:],
+        bias=out if bias is None else bias,
+        residual=out if residual is None else residual.before,
+        gate=out if residual is None else residual.gate,
+        out=out,
+        count=count,
+        rows=rows,
+        columns=columns,
+        factor_stride=weight.factors.stride(0),
+        value_offset=rows,
+        out_stride=out.stride(0),
+        residual_stride=0 if residual is None else residual.before.stride(0),
+        gate_stride=0 if residual is None or len(residual.gate) == 1 else residual.gate.stride(0),
+        sample=1 if residual is None else residual.sample,
+        BITS={"binary": 1, "ternary": 2, "int8": 8}[weight.format],
+        BIAS=bias is not None,
+        SWIGLU=swiglu,
+        GATED=residual is not None,
+        RAGGED=columns % RUN != 0,
+        TOKENS=tile.tokens,
+        ROWS=tile.rows,
+        BAND=BAND,
+        ASSEMBLY=assembly() and not portable,
+    )
+
+
+def suits(x: Tensor, weight: PackedWeight) -> bool:
+    """Whether `linear` takes these; says once why not. The first call with a format proves its kernel."""
+    if not card.takes(x.device):
+        return False
+    if not fits_rows(x):
+        card.say_reference(f"they do not take {x.dtype} [..., {x.shape[-1]}]")
+        return False
+    format = weight.format if weight.format in ("binary", "ternary") else "int8"
+    if not is_exact(x.device.index, format, x.dtype):
+        card.say_reference(f"the {format} product is not exact on this card; please report it")
+        return False
+    return True
+
+
+def linear(x: Tensor, weight: Prepared, bias: Tensor | None = None) -> Tensor:
+    """x [M, K] times the weight transposed, plus bias -> [M, N] in the dtype of x."""
+    out = x.new_empty(len(x), len(weight.row_scale))
+    codes, token_scale = quantize(x)
+    product(codes, token_scale, weight, out, bias=bias)
+    return out
+
+
+def linear_swiglu(x: Tensor, weight: Prepared, plain: Tensor, gated: Tensor) -> None:
+    """As `linear` for x [B, S, K], with rows in three runs: the product with the first goes to `plain`
+    [B, S, P], silu of the second's times the third's to `gated` [B, S, (N - P) / 2], which may be a slice."""
+    ahead = plain.shape[2]
+    codes, token_scale = quantize(x)
+    if ahead:
+        product(codes.flatten(0, 1), token_scale, weight, plain.flatten(0, 1))
+    places = gated.flatten(0, 1)
+    if places.data_ptr() != gated.data_ptr() or places.stride(-1) != 1:
+        places = torch.empty_like(places)
+    product(codes.flatten(0, 1), token_scale, weight, places, first=ahead, swiglu=True)
+    if places.data_ptr() != gated.data_ptr():
+        gated.copy_(places.view(gated.shape))
+
+
+@functools.cache
+def is_exact(index: int, format: str, dtype: torch.dtype) -> bool:
+    """Whether the product of this card gives the reference's bits, tried once on 150 x 384 x 300."""
+    generator = torch.Generator().manual_seed(0)
+    x, dense = (
+        torch.randn(150, 384, generator=generator).to(dtype),
+        torch.randn(300, 384, generator=generator),
+    )
+    dense *= torch.rand(300, 3, generator=generator).repeat_interleave(RUN, 1) + 0.5
+    quantizers = {"binary": quantize_binary, "ternary": quantize_ternary, "int8": quantize_int8}
+    weight = quantizers[format](dense)
+    expected = reference.matmul(x, weight)
+    device = torch.device("cuda", index)
+    there = Prepared(format, *(part.to(device) for part in prepared(weight)[1:]))
+    return torch.equal(linear(x.to(device), there).cpu(), expected)
