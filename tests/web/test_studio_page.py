@@ -90,7 +90,9 @@ def test_every_language_has_every_text(page: Page) -> None:
 def test_the_reference_draws_every_route(page: Page) -> None:
     page.get_by_role("link", name="HTTP reference").click()
     expect(page.get_by_role("heading", name="POST /v1/images/generations")).to_be_visible()
-    expect(page.get_by_role("cell", name="output_compression", exact=True)).to_be_visible()
+    expect(page.get_by_role("cell", name="output_compression", exact=True).first).to_be_visible()
+    expect(page.get_by_role("heading", name="multipart/form-data").first).to_be_visible()
+    expect(page.get_by_role("cell", name="strength", exact=True).first).to_be_visible()
     expect(page.get_by_role("heading", name="Errors")).to_be_visible()
 
 

@@ -25,13 +25,14 @@ function drawOperation(api, path, method, operation) {
   section.append(title, element("p", "", operation.description ?? operation.summary));
   if (operation.security) section.append(element("p", "note", "Needs the header Authorization: Bearer KEY"));
 
-  const body = operation.requestBody?.content["application/json"]?.schema;
+  const [kind, sent] = Object.entries(operation.requestBody?.content ?? {})[0] ?? [];
+  const body = sent?.schema;
   const fields = [
     ...(operation.parameters ?? []).map((p) => [p.name, type(api, p.schema), `in the ${p.in}. ${p.description ?? ""}`]),
     ...(body ? fieldRows(api, body, true) : []),
   ];
-  if (fields.length) section.append(element("h3", "", "Request"), table(["field", "type, default", "meaning"], fields));
-  if (body) section.append(element("pre", "", example(path)));
+  if (fields.length) section.append(element("h3", "", ["Request", kind].filter(Boolean).join(" · ")), table(["field", "type, default", "meaning"], fields));
+  if (kind === "application/json") section.append(element("pre", "", example(path)));
 
   for (const [status, answer] of Object.entries(operation.responses)) {
     if (status === "default") continue; // the same for all: drawErrors
