@@ -23,6 +23,10 @@ MAX_PIXELS = 100_000_000
 # and the usual one holds one or four, so larger pictures are reduced first, and the report says so.
 WORKING_PIXELS = 16_000_000
 
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF", "BMP", "GIF", "JPEG2000", "PPM", "TGA", "ICO")
+"""What photos and exports come in. Pillow opens forty more, and for some of them runs other programs
+(Ghostscript for EPS): a file from a stranger must not choose that."""
+
 _FULLY_OPAQUE = 254  # an alpha channel that never falls below this carries no cut-out
 
 
@@ -43,7 +47,7 @@ def open_picture(source: Path | bytes, *, name: str | None = None) -> Image.Imag
         with warnings.catch_warnings():
             # Pillow warns above 89 megapixels and refuses above 179; our own limit below replaces both.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data))
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
         _require_size(picture, name)
         picture.load()
     except UnidentifiedImageError as error:

@@ -55,6 +55,8 @@ def test_files_of_common_formats_are_read(format: str, tmp_path: Path) -> None:
         (file_of(corners(), "PNG")[:90], "damaged or truncated"),
         (file_of(corners(64), "JPEG")[:700], "damaged or truncated"),
         (file_of(corners(64), "WebP")[:60], "known format|damaged or truncated"),
+        (file_of(corners(64), "EPS"), "not a picture in a known format"),  # Pillow would run Ghostscript
+        (file_of(corners(64), "PCX"), "not a picture in a known format"),
     ],
 )
 def test_a_bad_file_is_refused_by_name(content: bytes, message: str, tmp_path: Path) -> None:
