@@ -305,7 +305,8 @@ def _description(
 ) -> dict[str, Any]:
     """What the manifest says beside sizes and hashes."""
     errors = {layer: note["error"] for layer, note in layers.items() if note["error"]}
-    own: dict[str, Any] = {key: found.own[key] for key in ("defaults", "sizes") if key in found.own}
+    carried = ("defaults", "sizes", "references")
+    own: dict[str, Any] = {key: found.own[key] for key in carried if key in found.own}
     return {
         "name": name,
         "licence": options.licence or found.own.get("licence") or found.licence or "unknown",

@@ -150,6 +150,17 @@ def test_a_dense_model_stays_dense_or_takes_the_format_asked_for(
     load_components(small.card, "cpu")
 
 
+def test_a_model_that_was_never_taught_to_look_at_photos_stays_one(
+    tiny_checkpoint: Path, tmp_path: Path, imported: Import
+) -> None:
+    blind = tmp_path / "blind"
+    shutil.copytree(tiny_checkpoint, blind)
+    own = json.loads((blind / "imagegen.json").read_text())
+    (blind / "imagegen.json").write_text(json.dumps({**own, "references": 0}))
+    assert read_card(tiny_checkpoint).references == 4
+    assert imported(blind).card.references == 0
+
+
 def test_only_the_layers_of_the_text_encoder_that_run_are_copied(
     tiny_checkpoint: Path, imported: Import
 ) -> None:
