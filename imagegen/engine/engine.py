@@ -240,6 +240,7 @@ class Engine:
             held=0 if self._loaded is None else self._loaded[1].held_bytes(needs),
             policy=settings.text_encoder,
             more_tokens=tokens,
+            photo=plan.photo_pixels,
         )
 
     def _needs(self, card: ModelCard) -> Needs:

@@ -7,6 +7,7 @@ refused, with the smallest change that would fit.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from imagegen.errors import OutOfMemory
@@ -39,9 +40,11 @@ def fit(
     held: int = 0,
     policy: Policy = "auto",
     more_tokens: int = 0,
+    photo: int = 0,
 ) -> Fit:
     """How up to `batch` pictures of that size are made in `free` bytes (None: as if there were enough),
-    beside `held` bytes of the model that are in memory already.
+    beside `held` bytes of the model that are in memory already; `more_tokens` and `photo` are those of
+    `Needs.peak`.
 
     Raises OutOfMemory when not even one fits.
     """
@@ -49,34 +52,37 @@ def fit(
     if free is None:
         return Fit(batch, ways[0])
     room = free + held
+    peak = partial(needs.peak, width, height, more_tokens=more_tokens, photo=photo)
     for keep in ways:
         for count in range(batch, 0, -1):
-            if needs.peak(width, height, count, keep_text_encoder=keep, more_tokens=more_tokens) <= room:
+            if peak(count, keep_text_encoder=keep) <= room:
                 return Fit(count, keep)
-    least = needs.peak(width, height, keep_text_encoder=ways[-1], more_tokens=more_tokens)
+    least = peak(keep_text_encoder=ways[-1])
     raise OutOfMemory(
         f"{needs.card.name} needs {_gb(least)} at {width}x{height}, {_gb(room)} are free",
         field="size",
-        hint=_what_would_fit(needs, width, height, room, policy, more_tokens),
+        hint=_what_would_fit(
+            needs, width, height, room, policy, {"more_tokens": more_tokens, "photo": photo}
+        ),
     )
 
 
 def _what_would_fit(
-    needs: Needs, width: int, height: int, room: int, policy: Policy, more_tokens: int
+    needs: Needs, width: int, height: int, room: int, policy: Policy, photos: dict[str, int]
 ) -> str:
     keep = policy == "keep"
     found = []
-    if keep and needs.peak(width, height, keep_text_encoder=False, more_tokens=more_tokens) <= room:
+    if keep and needs.peak(width, height, keep_text_encoder=False, **photos) <= room:
         found.append("IMAGEGEN_TEXT_ENCODER=evict")
-    if more_tokens and needs.peak(width, height, keep_text_encoder=keep) <= room:
-        found.append("fewer photos to look at")
+    if any(photos.values()) and needs.peak(width, height, keep_text_encoder=keep) <= room:
+        found.append("fewer or smaller photos")
     for size in _smaller(needs, width, height):
-        if needs.peak(*size, keep_text_encoder=keep, more_tokens=more_tokens) <= room:
+        if needs.peak(*size, keep_text_encoder=keep, **photos) <= room:
             found.append(f"{size[0]}x{size[1]}")
             break
     for format in FORMATS if needs.dense else ():
         packed = memory_needs(needs.card, {"transformer": format, "text_encoder": "int8"})
-        if packed.peak(width, height, keep_text_encoder=keep, more_tokens=more_tokens) <= room:
+        if packed.peak(width, height, keep_text_encoder=keep, **photos) <= room:
             found.append(f"`imagegen models quantize {needs.card.name} --format {format}`")
             break
     if not found:

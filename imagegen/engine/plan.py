@@ -63,6 +63,13 @@ class Plan:
         """Tokens of those photos in all."""
         return sum(rows * columns for rows, columns in self.reference_grids)
 
+    @property
+    def photo_pixels(self) -> int:
+        """Of the largest photo that is encoded; 0 without one."""
+        image = self.inputs.image
+        photos = [*self.inputs.references, *([] if image is None else [image])]
+        return max((photo.shape[0] * photo.shape[1] for photo in photos), default=0)
+
 
 def plan(request: ImageRequest, card: ModelCard, inputs: Inputs | None = None) -> Plan:
     """The plan of a request with these photos (None: as if it had none). Raises InvalidRequest(field="size")

@@ -31,6 +31,7 @@ def needs(card: ModelCard) -> Needs:
         token=GB // 4096,
         prompt=GB // 20,
         pixel=1000,
+        photo_pixel=1280,
         dense=False,
     )
 
@@ -67,10 +68,20 @@ def test_the_smallest_change_that_would_fit_is_told(needs: Needs) -> None:
     assert not fit(needs, 1536, 1536, free=5 * GB).keep_text_encoder
     with pytest.raises(OutOfMemory, match="IMAGEGEN_TEXT_ENCODER=evict or 768x768 would fit"):
         fit(needs, 1024, 1024, free=int(4.9 * GB), policy="keep")
-    with pytest.raises(OutOfMemory, match="fewer photos to look at"):
+    with pytest.raises(OutOfMemory, match="fewer or smaller photos"):
         fit(needs, 1024, 1024, free=5 * GB, more_tokens=100 * 4096)
     with pytest.raises(OutOfMemory, match="no smaller picture and no other format"):
         fit(needs, 1024, 1024, free=3 * GB)
+
+
+def test_a_photo_needs_room_while_it_is_encoded(needs: Needs) -> None:
+    small = needs.peak(256, 256)
+    assert needs.peak(256, 256, photo=256 * 256) == small
+    large = needs.peak(256, 256, photo=1024 * 1024)
+    assert large > small
+    assert fit(needs, 256, 256, 2, free=large, photo=1024 * 1024).batch == 2
+    with pytest.raises(OutOfMemory, match="fewer or smaller photos would fit"):
+        fit(needs, 256, 256, free=large - 1, photo=1024 * 1024, policy="keep")
 
 
 def test_a_dense_model_is_told_to_be_quantised(tiny_checkpoint: Path) -> None:
