@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from imagegen.artifact import Artifact
     from imagegen.errors import ImagegenError
+    from imagegen.photo import Photo
     from imagegen.request import ImageRequest
     from imagegen.settings import Settings
     from imagegen.studio import Studio
@@ -26,12 +27,22 @@ _HOME = {
     "Artifact": "imagegen.artifact",
     "ImageRequest": "imagegen.request",
     "ImagegenError": "imagegen.errors",
+    "Photo": "imagegen.photo",
     "Recipe": "imagegen_postprocess",
     "Settings": "imagegen.settings",
     "Studio": "imagegen.studio",
 }
 
-__all__ = ["Artifact", "ImageRequest", "ImagegenError", "Recipe", "Settings", "Studio", "__version__"]
+__all__ = [
+    "Artifact",
+    "ImageRequest",
+    "ImagegenError",
+    "Photo",
+    "Recipe",
+    "Settings",
+    "Studio",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

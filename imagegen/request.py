@@ -145,9 +145,10 @@ class ImageRequest:
         if fields["recipe"] is not None:
             fields["recipe"] = Recipe.from_dict(fields["recipe"])
         if "image" in fields:
-            fields["image"] = Photo(fields["image"])
+            fields["image"] = Photo(fields["image"], "image")
         if "references" in fields:
-            fields["references"] = tuple(map(Photo, fields["references"]))
+            ids = fields["references"]
+            fields["references"] = tuple(Photo(id, f"references[{i}]") for i, id in enumerate(ids))
         return cls(**fields)
 
     def seeded(self) -> ImageRequest:

@@ -285,7 +285,7 @@ class Studio:
             recipe=recipe,
             report=report,
             warnings=(*generation.warnings, *_rules(recipe)),
-            reference_tokens=sum(rows * columns for rows, columns in plan.reference_grids),
+            reference_tokens=plan.reference_tokens,
             identity=self._identity,
         )
 

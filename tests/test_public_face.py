@@ -29,6 +29,7 @@ def test_the_public_names() -> None:
         "Artifact",
         "ImageRequest",
         "ImagegenError",
+        "Photo",
         "Recipe",
         "Settings",
         "Studio",
