@@ -59,3 +59,47 @@ def test_without_a_cut_out_nobody_knows_the_product() -> None:
     same, note = match_brand_colour(whole, "#112233")
     assert same is whole
     assert "no cut-out" in note.note
+
+
+def structure_kept(before: Subject, after: Subject) -> float:
+    """SSIM of L* over part of the product (7x7 window, data range 100), both at the same mean."""
+    from skimage.metrics import structural_similarity
+
+    body = (slice(75, 135), slice(35, 125))
+    one, two = (to_lab(subject.pixels)[body][..., 0] for subject in (before, after))
+    moved = two - (two.mean() - one.mean())
+    return float(structural_similarity(one, moved, data_range=100.0))  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("cloth", [(42, 40, 40), (150, 60, 70), (236, 234, 230)])
+@pytest.mark.parametrize("step", [-28, 28])
+def test_a_correction_keeps_the_shading_of_dark_and_light_cloth(
+    cloth: tuple[int, int, int], step: int
+) -> None:
+    product = bag(160, cloth)
+    folds = 0.8 + 0.2 * np.sin(np.arange(160) / 6)[None, :, None]
+    pixels = np.clip(np.asarray(photograph(product), np.float32) * folds, 0, 255).astype(np.uint8)
+    subject = Subject(pixels, product.alpha)
+    own = dominant_colour(subject)
+    red, green, blue = (int(own[at : at + 2], 16) for at in (1, 3, 5))
+    target = "#{:02x}{:02x}{:02x}".format(*(min(247, max(8, c)) for c in (red + step, green - step, blue)))
+    matched, note = match_brand_colour(subject, target)
+    assert note.number("difference_after") <= 2.0
+    assert structure_kept(subject, matched) >= 0.95
+
+
+def test_a_colour_that_was_missed_is_said_to_be() -> None:
+    subject = draped()
+    striped = subject.pixels.copy()
+    striped[:, ::2] = 235 - striped[:, ::2] // 8  # every second column is nearly white
+    notes = [match_brand_colour(Subject(striped, subject.alpha), each)[1] for each in ("#00ff00", "#0000ff")]
+    for note in notes:
+        assert (note.number("difference_after") > 2.0) == ("missed by CIEDE2000" in note.note)
+    assert any(note.note for note in notes)
+
+
+def test_nothing_to_see_is_no_product() -> None:
+    subject = draped()
+    assert subject.alpha is not None
+    empty = Subject(subject.pixels, np.zeros_like(subject.alpha))
+    assert match_brand_colour(empty, "#112233")[0] is empty
