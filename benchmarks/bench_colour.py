@@ -40,7 +40,7 @@ LAMPS = {
     "cool": (0.76, 0.85, 0.95),
     "shade": (0.64, 0.78, 0.95),
 }
-STOPS = (-1.5, -0.75, 0.3)
+STOPS = (-1.5, -0.75, 0.5, 1.5)
 SLOPES = {"from the left": (0.65, 0.65, 0.65), "two lamps": (0.8, 0.9, 1.1)}
 ASKED = ("#c8102e", "#1d4ed8", "#0f766e", "#f59e0b", "#7c3aed", "#ec4899", "#8a5a2b", "#4b5563")
 
@@ -72,6 +72,9 @@ def statistics_of(norm: int) -> Method:
 
 METHODS: dict[str, Method] = {
     "imagegen": finishing,
+    "imagegen, told that the backdrop is white": lambda subject: expose(
+        balance_white(even_light(subject, 1.0)[0], 1.0, white_backdrop=True)[0], 1.0
+    )[0],
     "imagegen, white balance only": lambda subject: balance_white(subject, 1.0)[0],
     "gray-world": statistics_of(1),
     "shades-of-gray": statistics_of(6),
@@ -138,6 +141,33 @@ def casts(count: int) -> dict[str, Any]:
             for name, found in angles.items()
         },
     }
+
+
+def scene_casts() -> dict[str, Any]:
+    """Whole photos without a cut-out under a lamp: the angle between the lamp and what was taken for it, and
+    CIEDE2000 to the photo as it was, which may have a cast of its own."""
+    methods = {
+        "imagegen": lambda subject: balance_white(subject, 1.0)[0],
+        **{name: METHODS[name] for name in ("gray-world", "shades-of-gray", "nothing")},
+    }
+    whole = [take_in(picture)[0] for _, picture in photos(256)]
+    results: dict[str, Any] = {"photos": len(whole)}
+    for world, lamp in {"as it is": (1.0, 1.0, 1.0), **LAMPS}.items():
+        lit = [Subject(to_pixels(under(photo, lamp, (1.0, 1.0, 1.0)))) for photo in whole]
+        row = {}
+        for name, method in methods.items():
+            done = [method(subject) for subject in lit]
+            angles = [angle(one, other, lamp) for one, other in zip(lit, done, strict=True)]
+            moved = [difference(one, other) for one, other in zip(whole, done, strict=True)]
+            row[name] = {
+                "angle_mean_median_p95": [
+                    round(float(found), 2)
+                    for found in (np.nanmean(angles), np.nanmedian(angles), np.nanpercentile(angles, 95))
+                ],
+                "ciede2000_mean": round(statistics.mean(moved), 2),
+            }
+        results[world] = row
+    return results
 
 
 def difference_to(truth: Subject, done: Subject) -> float:
@@ -264,6 +294,7 @@ def main() -> None:
         "brand_colour": brand_colours(arguments.brands, 5),
         "brand_colour_held_out": brand_colours(arguments.brands, 2),
         "casts": casts(arguments.casts),
+        "scene_casts": scene_casts(),
         "good_photos": good_photos(arguments.good),
     }
     print(write_results("colour", "cpu", results))

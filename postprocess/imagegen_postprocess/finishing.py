@@ -86,7 +86,9 @@ _BEFORE: dict[str, Callable[[Subject, Recipe, Models | None], tuple[Subject, Ste
         subject, recipe.cutout, models, keep_shadow=recipe.keep_shadow
     ),
     "uneven_light": lambda subject, recipe, _: even_light(subject, recipe.uneven_light),
-    "white_balance": lambda subject, recipe, _: balance_white(subject, recipe.white_balance),
+    "white_balance": lambda subject, recipe, _: balance_white(
+        subject, recipe.white_balance, white_backdrop=recipe.white_backdrop
+    ),
     "exposure": lambda subject, recipe, _: expose(subject, recipe.exposure),
     "brand_colour": lambda subject, recipe, _: match_brand_colour(subject, recipe.brand_colour or ""),
 }

@@ -24,7 +24,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "colour_card": {"strength": "colour_card"},
     "cutout": {"method": "cutout", "keep_shadow": "keep_shadow"},
     "uneven_light": {"strength": "uneven_light"},
-    "white_balance": {"strength": "white_balance"},
+    "white_balance": {"strength": "white_balance", "white_backdrop": "white_backdrop"},
     "exposure": {"strength": "exposure"},
     "brand_colour": {"target": "brand_colour"},
     "canvas": {
@@ -65,6 +65,8 @@ class Recipe:
     shadow: "none", "contact" (a dark rim under the product) or "drop" (its outline, thrown on the wall).
     sharpen: 0 to 1, on the finished pixels, noise left out.
     white_balance: 0 (leave colours alone) to 1 (remove the whole measured cast).
+    white_backdrop: the photographed backdrop is white, however warm or cool it looks: white balance does not
+        ask itself whether it was chosen for its colour.
     exposure: 0 (leave brightness alone) to 1 (apply the whole measured gain).
     fill: 0.1 to 1.0. The product's bounding box fits fill * frame in both axes and touches it in one. In a
         square frame that is longest side of the box / side of the frame.
@@ -96,13 +98,15 @@ class Recipe:
     sharpen: float = 0.0
     metadata: str = "none"
     keep_shadow: bool = True
+    white_backdrop: bool = False
 
     def __post_init__(self) -> None:
         _require_cutout(self.cutout)
-        if not isinstance(self.keep_shadow, bool):
-            raise RecipeInvalid(
-                f"keep_shadow is {self.keep_shadow!r}", field="keep_shadow", hint="Use true or false"
-            )
+        for name in ("keep_shadow", "white_backdrop"):
+            if not isinstance(getattr(self, name), bool):
+                raise RecipeInvalid(
+                    f"{name} is {getattr(self, name)!r}", field=name, hint="Use true or false"
+                )
         object.__setattr__(self, "background", _require_background(self.background))
         shares = ("colour_card", "uneven_light", "white_balance", "exposure", "sharpen")
         for name, low in (*((share, 0.0) for share in shares), ("fill", 0.1)):

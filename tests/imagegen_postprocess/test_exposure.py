@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imagegen_postprocess.background.plain import cut_out_plain
-from imagegen_postprocess.colour.exposure import MAX_GAIN_BACKDROP, MAX_GAIN_PRODUCT, expose
+from imagegen_postprocess.colour.exposure import MAX_GAIN_BACKDROP, MAX_GAIN_GREY, MAX_GAIN_PRODUCT, expose
 from imagegen_postprocess.colour.linear import to_light
 from imagegen_postprocess.subject import Subject
 from tests.imagegen_postprocess.drawn import bag, photograph, shoe
@@ -32,11 +32,23 @@ def test_a_white_sheet_that_came_out_grey_tells_the_missing_light() -> None:
 
 
 def test_the_gain_is_bounded() -> None:
-    night = cut(bag(), (255, 255, 255), light=(0.35, 0.35, 0.35))
+    night = cut(bag(), (255, 255, 255), light=(0.3, 0.3, 0.3))
     _, note = expose(night, 1.0)
     assert note.detail["gain"] == pytest.approx(MAX_GAIN_BACKDROP)
     _, note = expose(plain(40), 1.0)
     assert note.detail["gain"] == pytest.approx(MAX_GAIN_PRODUCT)
+
+
+def test_what_is_lighter_than_the_sheet_says_that_the_sheet_is_grey() -> None:
+    pixels = np.full((32, 32, 3), 40, np.uint8)
+    pixels[:2] = 200  # lighter than a sheet of 0.35
+    covered = np.ones((32, 32), np.float32)
+    grey, white = (
+        expose(Subject(found, covered, (0.35, 0.35, 0.35)), 1.0)[1]
+        for found in (pixels, np.minimum(pixels, 40))
+    )
+    assert grey.number("gain") <= MAX_GAIN_GREY
+    assert white.number("gain") == pytest.approx(1 / 0.35, rel=0.01)
 
 
 def test_highlights_are_not_pushed_over() -> None:

@@ -74,6 +74,17 @@ def test_a_backdrop_with_a_colour_of_its_own_is_no_witness(backdrop: tuple[int, 
     assert "colour of its own" in note.note
 
 
+def test_who_knows_may_say_that_the_backdrop_is_white() -> None:
+    tungsten = cut(photograph(GREY_BAG, (236, 236, 236), light=(1.0, 0.78, 0.45)))
+    truth = product_light(cut(photograph(GREY_BAG, (236, 236, 236))))
+    assert balance_white(tungsten, 1.0)[0] is tungsten
+    balanced, note = balance_white(tungsten, 1.0, white_backdrop=True)
+    assert note.applied
+    assert angle(product_light(balanced), truth) < 1.0
+    night = Subject(tungsten.pixels, tungsten.alpha, (0.3, 0.2, 0.001))
+    assert balance_white(night, 1.0, white_backdrop=True)[0] is night
+
+
 def test_a_product_alone_is_no_witness() -> None:
     alone = Subject(np.full((40, 40, 3), (200, 30, 30), np.uint8), np.ones((40, 40), np.float32))
     balanced, note = balance_white(alone, 1.0)
@@ -100,6 +111,13 @@ def test_a_scene_is_balanced_when_the_estimators_agree() -> None:
     )
     assert before > 3
     assert after < before / 2
+
+
+def test_a_scene_that_is_hardly_off_is_left_alone() -> None:
+    lit = scene((1.0, 0.98, 0.95))
+    balanced, note = balance_white(lit, 1.0)
+    assert balanced is lit
+    assert note.number("cast_degrees") > 0.5
 
 
 def test_a_scene_is_left_alone_when_they_disagree() -> None:

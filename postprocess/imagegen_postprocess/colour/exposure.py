@@ -9,7 +9,9 @@ from imagegen_postprocess.colour.white_balance import is_meant_white
 from imagegen_postprocess.report import Detail, StepNote
 from imagegen_postprocess.subject import Plane, Subject
 
-MAX_GAIN_BACKDROP = 2.0  # one stop: a white sheet that came out grey says how much light was missing
+MAX_GAIN_BACKDROP = 3.0  # 1.6 stops: a white sheet that came out grey says how much light was missing
+MAX_GAIN_GREY = 2.0  # one stop: what has something lighter than the sheet before it may be a grey sheet
+LIGHTER = 1.15  # times the sheet's light
 MAX_GAIN_PRODUCT = 1.25  # a third of a stop: a dark product may simply be dark
 BRIGHT_ENOUGH = (
     0.35  # linear light of the product's highlights; below it, without a backdrop, it counts as dim
@@ -30,7 +32,8 @@ def expose(subject: Subject, strength: float) -> tuple[Subject, StepNote]:
     if subject.backdrop is not None and is_meant_white(subject.backdrop):
         paper = float(LUMINANCE @ np.array(subject.backdrop, np.float32))
         detail |= {"source": "backdrop", "backdrop": round(paper, 4)}
-        gain = min(MAX_GAIN_BACKDROP, 1.0 / paper)
+        white = highlight <= LIGHTER * max(subject.backdrop)
+        gain = min(MAX_GAIN_BACKDROP if white else MAX_GAIN_GREY, 1.0 / paper)
     else:
         detail["source"] = "product"
         gain = min(MAX_GAIN_PRODUCT, BRIGHT_ENOUGH / max(bright, 1e-4))
