@@ -9,6 +9,7 @@ white. The outcome is measured as the colour was, and the shift corrected until 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from imagegen_postprocess.report import Detail, StepNote
 from imagegen_postprocess.subject import Pixels, Plane, Subject
 
 Triple = npt.NDArray[np.float64]
+Values = TypeVar("Values", Pixels, Plane)
 
 CLOSE = 2.0  # CIEDE2000 that passes for the colour asked for
 ROUNDS = 12
@@ -118,7 +120,7 @@ def _aim(sample: Pixels, weights: Plane, own: Triple, asked: Triple) -> Triple:
 def _membership(pixels: Pixels, own: Triple) -> Plane:
     """How much each pixel [H, W, 3] is of the dominant colour, 0..1, by chromaticity."""
     # A camera's and a JPEG's noise in the colour of dark pixels would be holes in a surface.
-    light = to_light(cv2.bilateralFilter(pixels, 5, 20, 2))
+    light = to_light(np.asarray(cv2.bilateralFilter(pixels, 5, 20, 2), np.uint8))
     total = light.sum(axis=-1)
     main = lab_to_light(own.astype(np.float32)[None, None])[0, 0]
     distance = np.zeros(total.shape, np.float32)
@@ -142,7 +144,7 @@ def _drawn_by_lightness(pixels: Pixels, members: Plane) -> Plane:
 
     middle, share = mean(lightness), mean(members)
     spread = mean(lightness * lightness) - middle * middle
-    slope = (mean(lightness * members) - middle * share) / (spread + np.float32(_EDGE**2))
+    slope = np.asarray((mean(lightness * members) - middle * share) / (spread + _EDGE**2), np.float32)
     return np.asarray(np.clip(mean(slope) * lightness + mean(share - slope * middle), 0, 1), np.float32)
 
 
@@ -161,7 +163,8 @@ def _shifted(pixels: Pixels, weights: Plane, own: Triple, aim: Triple) -> Pixels
     shifted[..., 0] += weights[..., 0] * (moved - lightness)
     for channel in (1, 2):
         shifted[..., channel] += weights[..., 1] * lit * np.float32(aim[channel] - own[channel])
-    return np.where((weights > 0).any(axis=-1)[..., None], to_pixels(lab_to_light(shifted)), pixels)
+    taking_part = np.asarray(weights.max(axis=-1, keepdims=True) > 0)
+    return np.where(taking_part, to_pixels(lab_to_light(shifted)), pixels)
 
 
 def _lightness_curve(own: float, shift: float) -> npt.NDArray[np.float64]:
@@ -188,11 +191,11 @@ def _box(alpha: Plane) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _sample(pixels: Pixels, alpha: Plane) -> Pixels:
-    """Up to 40,000 of the product's pixels as [1, N, 3]."""
-    product = pixels[alpha > 0.9]
+def _sample(values: Values, alpha: Plane) -> Values:
+    """Up to 40,000 of the product's values [H, W, C] as [1, N, C]."""
+    product = values[alpha > 0.9]
     if len(product) < 16:
-        product = pixels[alpha > 0] if (alpha > 0).any() else pixels.reshape(-1, 3)
+        product = values[alpha > 0] if (alpha > 0).any() else values.reshape(-1, values.shape[-1])
     return np.ascontiguousarray(product[:: max(1, len(product) // _SAMPLES)][None])
 
 
