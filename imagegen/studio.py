@@ -331,7 +331,9 @@ def _our_errors(prefix: str) -> Iterator[None]:
     try:
         yield
     except (DependencyMissing, ModelFileMissing) as error:
-        raise MissingDependency(error.message, field=f"{prefix}cutout", hint=error.hint) from error
+        raise MissingDependency(
+            error.message, field=f"{prefix}{error.field or 'cutout'}", hint=error.hint
+        ) from error
     except (PictureInvalid, ProductNotFound) as error:
         raise InputFileInvalid(error.message, field=error.field, hint=error.hint) from error
     except FinishingError as error:

@@ -35,6 +35,7 @@ def doctor(json: Json = False) -> None:
         "models",
         "default",
         "cut-outs",
+        "upscalers",
     ):
         table.add_row(name, Text(facts[name] if isinstance(facts[name], str) else ", ".join(facts[name])))
     console.print(table)

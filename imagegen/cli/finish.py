@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imagegen.cli.finishing import Background, BrandColour, RecipeName, Shadow, Size, recipe
+from imagegen.cli.finishing import Background, BrandColour, RecipeName, Shadow, Size, Upscaler, recipe
 from imagegen.cli.json_line import Json, print_json
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def finish(
     size: Size = None,
     brand_colour: BrandColour = None,
     shadow: Shadow = None,
+    upscaler: Upscaler = None,
     json: Json = False,
 ) -> None:
     """Finish photos: cut out, balance colours, centre on a clean canvas. PNG, or what the preset asks for.
@@ -59,7 +60,9 @@ def finish(
     if brand_colour is not None and not brand_colour.startswith("#"):
         brand_colour = _colour_of(Path(brand_colour))
     presets: list[str | None] = [*dict.fromkeys(preset or [])] or [None]
-    recipes = [recipe(background, canvas, each, recipe_name, brand_colour, shadow) for each in presets]
+    recipes = [
+        recipe(background, canvas, each, recipe_name, brand_colour, shadow, upscaler) for each in presets
+    ]
     folders = [out / (each.preset or "") if len(recipes) > 1 else out for each in recipes]
     for folder in folders:
         require_writable(folder / "picture.png")

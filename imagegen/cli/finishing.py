@@ -34,6 +34,14 @@ BrandColour = Annotated[
 Shadow = Annotated[
     str | None, typer.Option(help='"contact" (under the product), "drop" (behind it) or "none".')
 ]
+Upscaler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Enlarge small photos by a network such as realesrgan-x4plus, if NAME.onnx is on this machine.",
+        show_default="a resampler",
+    ),
+]
 RecipeName = Annotated[
     str | None,
     typer.Option(
@@ -51,6 +59,7 @@ def recipe(
     named: str | None = None,
     brand_colour: str | None = None,
     shadow: str | None = None,
+    upscaler: str | None = None,
 ) -> Recipe:
     """The recipe of that name or file, or the default one, for this preset, with this background and canvas.
 
@@ -64,6 +73,7 @@ def recipe(
             size=size,
             brand_colour=brand_colour,
             shadow=shadow,
+            upscaler=upscaler,
         )
     except FinishingError as error:
         field = "size" if error.field in ("width", "height") and size is not None else error.field

@@ -52,6 +52,7 @@ def survey(settings: Settings) -> dict[str, Any]:
         "models": [card.name for card in list_models(settings.models_dir)] or ["none"],
         "default": settings.model,
         "cut-outs": _cut_outs(settings),
+        "upscalers": _upscalers(settings),
         "kernels": [{"op": op, "implementation": name, "why": why} for op, name, why in describe(device)],
         "problems": _problems(settings, has_cuda),
     }
@@ -115,6 +116,19 @@ def _cut_outs(settings: Settings) -> list[str]:
             for model in models
         ),
     ]
+
+
+def _upscalers(settings: Settings) -> list[str]:
+    """The resampler, and the networks whose files are on this machine, with their licences."""
+    from imagegen_postprocess import Models
+    from imagegen_postprocess.canvas.upscalers import LICENCES, find_upscaler
+
+    found = ["resampling: built in"]
+    for name, licence in LICENCES.items():
+        with suppress(FinishingError):
+            find_upscaler(name, Models(settings.models_dir, settings.non_commercial_models))
+            found.append(f"{name}: {licence.name}")
+    return found
 
 
 def _problems(settings: Settings, has_cuda: bool) -> list[str]:

@@ -74,7 +74,7 @@ def _finish(
             taken[stage] = journal.run(name, _BEFORE[name], subject, recipe, models), journal
     subject, journal = taken[stage]
     journal = journal.copy()
-    result = journal.run("canvas", place, subject, recipe)
+    result = journal.run("canvas", place, subject, recipe, models)
     for name in steps[canvas + 1 :]:
         result = journal.run(name, _AFTER[name], result, recipe)
     return Finished(result, journal.report())

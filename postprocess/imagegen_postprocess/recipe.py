@@ -33,6 +33,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
         "width": "width",
         "height": "height",
         "shadow": "shadow",
+        "upscaler": "upscaler",
     },
     "sharpen": {"strength": "sharpen"},
 }
@@ -63,6 +64,8 @@ class Recipe:
     uneven_light: 0 to 1 (remove the whole change of light across the backdrop).
     brand_colour: "#rrggbb" that the product's dominant colour is to become, or None.
     shadow: "none", "contact" (a dark rim under the product) or "drop" (its outline, thrown on the wall).
+    upscaler: the name of a super-resolution network that enlarges what has to be enlarged, or None: a
+        resampler does. The network's file must be on this machine (canvas/upscalers.py).
     sharpen: 0 to 1, on the finished pixels, noise left out.
     white_balance: 0 (leave colours alone) to 1 (remove the whole measured cast).
     white_backdrop: the photographed backdrop is white, however warm or cool it looks: white balance does not
@@ -99,6 +102,7 @@ class Recipe:
     metadata: str = "none"
     keep_shadow: bool = True
     white_backdrop: bool = False
+    upscaler: str | None = None
 
     def __post_init__(self) -> None:
         _require_cutout(self.cutout)
@@ -122,6 +126,10 @@ class Recipe:
             _preset(self.preset)
         object.__setattr__(self, "steps", _require_steps(self.steps))
         object.__setattr__(self, "brand_colour", _require_colour("brand_colour", self.brand_colour))
+        if self.upscaler is not None and not _is_name(self.upscaler):
+            raise RecipeInvalid(
+                f"upscaler is {self.upscaler!r}", field="upscaler", hint="Use the name of a network, or null"
+            )
         if self.shadow not in SHADOWS:
             raise RecipeInvalid(
                 f"shadow is {self.shadow!r}", field="shadow", hint=f"Use {', '.join(SHADOWS)}"
@@ -180,8 +188,12 @@ def _preset(name: object) -> Preset:
     return load_preset(name)
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _MODEL_NAME.fullmatch(value) is not None
+
+
 def _require_cutout(value: object) -> None:
-    if not isinstance(value, str) or not _MODEL_NAME.fullmatch(value):
+    if not _is_name(value):
         raise RecipeInvalid(
             f"cutout is {value!r}",
             field="cutout",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from imagegen_postprocess.canvas.layout import Box, lay_out
+from imagegen_postprocess.background.models import Models
+from imagegen_postprocess.canvas.layout import Box, Layout, lay_out
 from imagegen_postprocess.canvas.shadow import cast_shadow
 from imagegen_postprocess.colour.linear import to_light, to_pixels
 from imagegen_postprocess.errors import PictureInvalid
@@ -21,20 +22,31 @@ RING = 0.01  # of the frame's shorter side: where a background is looked at
 _FAINTEST_ALPHA = 1 / 255  # resampling rings below this; such pixels are background
 
 
-def place(subject: Subject, recipe: Recipe) -> tuple[Image.Image, StepNote]:
+def place(subject: Subject, recipe: Recipe, models: Models | None = None) -> tuple[Image.Image, StepNote]:
     """Put the product on a frame of the recipe's size and background.
 
     With an alpha: the product's box (alpha >= 0.5) is scaled to the fill ratio and centred; outside the
     alpha's support the background is exact. Without one the whole picture is fitted into the frame and the
     fill ratio is not applied, because nobody knows where the product is. Returns RGB, or RGBA for a
-    transparent background.
+    transparent background. What has to be enlarged is enlarged by the recipe's upscaler first, if it names
+    one; models: where its file is.
     """
     side = max(subject.width, subject.height)
     frame = (recipe.width or side, recipe.height or side)
-    box, fill = Box(0, 0, subject.width, subject.height), 1.0
-    if subject.alpha is not None:
-        box, fill = product_box(subject.alpha), recipe.fill
-    layout = lay_out(box, (subject.width, subject.height), frame, fill)
+    layout = _laid_out(subject, frame, recipe.fill)
+    larger = layout.scale
+    learned: Detail = {}
+    notes: list[str] = []
+    if recipe.upscaler is not None:
+        from imagegen_postprocess.canvas.enlarge import enlarge
+        from imagegen_postprocess.canvas.upscalers import find_upscaler
+
+        # Even where nothing is enlarged: what is not there should not show at a batch's first small photo.
+        find_upscaler(recipe.upscaler, models or Models())
+        if larger > VISIBLY_LARGER:
+            subject, learned, note = enlarge(subject, recipe.upscaler, models or Models())
+            layout = _laid_out(subject, frame, recipe.fill)
+            notes += [note] if note else []
     light, alpha = _resample(subject, layout.source, layout.size)
     if subject.alpha is not None:
         light, alpha = _clear_ring(light, alpha, layout.offset, frame)
@@ -50,18 +62,26 @@ def place(subject: Subject, recipe: Recipe) -> tuple[Image.Image, StepNote]:
         "height": frame[1],
         "product_box": [layout.target.left, layout.target.top, layout.target.right, layout.target.bottom],
         "fill": round(max(layout.target.width / frame[0], layout.target.height / frame[1]), 4),
-        "scale": round(layout.scale, 4),
+        "scale": round(larger, 4),
+        **learned,
     }
     if shade is not None:
         detail["shadow"] = recipe.shadow
-    notes = []
     if subject.alpha is None:
         notes.append("no cut-out: the whole picture is fitted into the frame, fill is not applied")
         if recipe.background == "transparent":
             notes.append("no pixel of the picture became transparent")
-    if layout.scale > VISIBLY_LARGER:
-        notes.append(f"upscaled {layout.scale:.2f} times")
+    if larger > VISIBLY_LARGER:
+        by = f" by {recipe.upscaler}" if "upscaler_factor" in learned else ""
+        notes.append(f"upscaled {larger:.2f} times{by}")
     return picture, StepNote(True, detail, "; ".join(notes))
+
+
+def _laid_out(subject: Subject, frame: tuple[int, int], fill: float) -> Layout:
+    size = (subject.width, subject.height)
+    if subject.alpha is None:
+        return lay_out(Box(0, 0, *size), size, frame, 1.0)
+    return lay_out(product_box(subject.alpha), size, frame, fill)
 
 
 def product_box(alpha: Plane) -> Box:

@@ -17,6 +17,7 @@ def choose_recipe(
     size: tuple[int, int] | None = None,
     brand_colour: str | None = None,
     shadow: str | None = None,
+    upscaler: str | None = None,
 ) -> Recipe:
     """The recipe of these fields, or the default one, for this preset, on this background and canvas.
 
@@ -30,7 +31,7 @@ def choose_recipe(
         chosen["background"] = background
     if size is not None:
         chosen["width"], chosen["height"] = size
-    wishes = {"brand_colour": brand_colour, "shadow": shadow}
+    wishes = {"brand_colour": brand_colour, "shadow": shadow, "upscaler": upscaler}
     chosen |= {name: value for name, value in wishes.items() if value is not None}
     recipe = Recipe.from_dict(chosen)
     if recipe.preset is not None:
