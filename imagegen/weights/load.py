@@ -28,6 +28,7 @@ from imagegen.weights.held import Held
 from imagegen.weights.locate import COPY_AGAIN, TensorFiles, read_json
 from imagegen.weights.tokenizer import PromptTokenizer, load_tokenizer
 from imagegen_kernels.formats import Format, PackedWeight, pack_ternary
+from imagegen_kernels.silu_conv import implementation as silu_conv_implementation
 
 SMALL_NETWORK = 128 << 20
 """A CPU runs a component in float32 up to this many bytes of float32 weights, a larger one in bfloat16.
@@ -86,6 +87,8 @@ def load_components(card: ModelCard, device: str = "auto", dtype: torch.dtype | 
     )
     if place.type == "cpu":
         autoencoder.decoder.fold()
+        if dtype is None and autoencoder.dtype == torch.float32 and _convolves_int8():
+            autoencoder.decoder.quantize(torch.bfloat16 if _multiplies_bfloat16() else torch.float32)
     # Measured on the starter's decoder (256x256, float32, one Zen 4 thread): 0.104 s against 0.138 s.
     autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Components(
@@ -150,6 +153,11 @@ def _multiplies_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
+def _convolves_int8() -> bool:
+    """Whether this CPU has 8-bit dot products, for which a small decoder is quantised."""
+    return silu_conv_implementation("cpu")[0] == "int8"
+
+
 class _Loader:
     def __init__(self, checkpoint: Path, device: torch.device, dtype: torch.dtype | None) -> None:
         self._checkpoint, self._device, self._dtype = checkpoint, device, dtype
@@ -183,13 +191,15 @@ class _Loader:
         return network.eval()
 
     def _suitable(self, network: nn.Module) -> torch.dtype:
-        """float32 for a small network on a CPU, bfloat16 otherwise."""
-        if self._device.type != "cpu" or (isinstance(network, Autoencoder) and _multiplies_bfloat16()):
-            return torch.bfloat16
+        """float32 for a small network on a CPU, bfloat16 otherwise, and for a decoder that is not quantised
+        where the CPU multiplies it."""
         size = 4 * sum(
             p.numel() for m in network.modules() if not isinstance(m, Embedding) for p in m.parameters(False)
         )
-        return torch.float32 if size <= SMALL_NETWORK else torch.bfloat16
+        if self._device.type != "cpu" or size > SMALL_NETWORK:
+            return torch.bfloat16
+        narrow = isinstance(network, Autoencoder) and _multiplies_bfloat16() and not _convolves_int8()
+        return torch.bfloat16 if narrow else torch.float32
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imagegen_kernels.qk_rope import qk_rope
     from imagegen_kernels.quantize import quantize
     from imagegen_kernels.rms_norm import rms_norm
+    from imagegen_kernels.silu_conv import silu_conv
     from imagegen_kernels.swiglu import swiglu
 
 OPS = (
@@ -33,6 +34,7 @@ OPS = (
     "gated_residual",
     "quantize",
     "rms_norm",
+    "silu_conv",
 )
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "qk_rope",
     "quantize",
     "rms_norm",
+    "silu_conv",
     "swiglu",
 ]
 

@@ -16,12 +16,14 @@ from imagegen_kernels import (
     qk_rope,
     quantize,
     rms_norm,
+    silu_conv,
     swiglu,
 )
 from imagegen_kernels.formats import (
     PackedWeight,
     pack_ternary,
     quantize_binary,
+    quantize_conv,
     quantize_int4,
     quantize_int8,
     quantize_ternary,
@@ -52,6 +54,11 @@ def rotated(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return qk_rope(qk, H, weight, weight, cos, sin, interleaved=True)
 
 
+def convolved(x: Tensor, weight: Tensor) -> Tensor:
+    conv = quantize_conv(weight.float().view(1, -1, 1, 1).repeat(3, 1, 1, 1))
+    return silu_conv(x.float().transpose(1, 2).reshape(B, C, S, 1), conv)
+
+
 OPS: dict[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {
     "attention": lambda x, v: attention(heads(x), heads(x), heads(x)),
     "gated_residual": lambda x, v: gated_residual(x, v, x.flip(1)),
@@ -59,6 +66,7 @@ OPS: dict[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {
     "qk_rope": lambda x, v: rotated(x, v[:D]),
     "quantize": lambda x, v: quantize(x),
     "rms_norm": lambda x, v: rms_norm(x, v),
+    "silu_conv": convolved,
     "swiglu": lambda x, v: swiglu(x),
 }
 

@@ -30,7 +30,7 @@ def test_every_op_gives_an_account(device: str) -> None:
     account = dispatch.describe(device)
     assert [op for op, _, _ in account] == list(imagegen_kernels.OPS)
     for _, implementation, why in account:
-        assert implementation in {"int8", "cpu", "sdpa", "triton", "reference"}
+        assert implementation in {"int8", "cpu", "sdpa", "torch", "triton", "reference"}
         assert len(why) > 10
     if device == "cuda" and card.refusal() is not None:
         assert {name for _, name, _ in account} == {"reference", "sdpa"}

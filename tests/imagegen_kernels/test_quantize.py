@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegen_kernels import quantize
+from imagegen_kernels.quantize import cpu
 
 
 @given(st.integers(1, 4), st.integers(1, 200), st.integers(0, 2**32 - 1), st.floats(1e-20, 1e20))
@@ -17,6 +18,18 @@ def test_codes_times_scale_is_the_token(tokens: int, k: int, seed: int, size: fl
     assert bool((codes.short().abs().amax(dim=1) == 127).all())
     error = (codes.double() * scale.double() - x.double()).abs()
     assert bool((error <= scale.double() * 0.50002).all())
+
+
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_unsigned_codes_are_the_same_from_128(k: int, seed: int) -> None:
+    # Halves up to 127: each is a tie, which both round to even.
+    halves = torch.randint(-254, 255, (3, k), generator=torch.Generator().manual_seed(seed)) / 2
+    x = torch.cat([halves, torch.full((3, 1), 127.0)], dim=1)
+    codes, scale = quantize(x)
+    unsigned, same_scale = cpu.quantize_unsigned(x)
+    assert unsigned.dtype == torch.uint8
+    assert torch.equal(unsigned.int() - 128, codes.int())
+    assert torch.equal(same_scale, scale)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

@@ -51,6 +51,35 @@ def test_doubling_and_convolving_is_one_transposed_convolution(dtype: torch.dtyp
     torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
 
 
+def test_a_folded_decoder_makes_the_same_pictures() -> None:
+    config = AutoencoderConfig(block_out_channels=(8, 8), norm_num_groups=4, latent_channels=4)
+    decoder = Autoencoder(config, parts=("decoder",)).decoder
+    latents = torch.randn(2, 4, 5, 6)
+    with torch.inference_mode():
+        expected = decoder(latents)
+        decoder.fold()
+        decoder.fold()
+        found = decoder(latents)
+    assert decoder.conv_out.stride == (2, 2)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("narrow", [torch.float32, torch.bfloat16])
+def test_a_quantised_decoder_makes_nearly_the_same_pictures(narrow: torch.dtype) -> None:
+    config = AutoencoderConfig(block_out_channels=(16, 32), norm_num_groups=4, latent_channels=4)
+    torch.manual_seed(3)
+    decoder = Autoencoder(config, parts=("decoder",)).decoder
+    latents = torch.randn(1, 4, 6, 6)
+    with torch.inference_mode():
+        expected = decoder(latents)
+        decoder.fold()
+        decoder.quantize(narrow)
+        found = decoder(latents)
+    assert found.dtype == torch.float32
+    error = float((found - expected).square().mean().sqrt() / expected.std())
+    assert 0 < error < 0.03
+
+
 def test_pixels_leave_a_narrow_decoder_in_float32() -> None:
     config = AutoencoderConfig(block_out_channels=(8, 8), norm_num_groups=4, latent_channels=4)
     autoencoder = Autoencoder(config, parts=("decoder",)).bfloat16()

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from imagegen.errors import CheckpointInvalid, SettingsInvalid
+from imagegen.networks.quantized_conv import QuantizedConv
 from imagegen.networks.quantized_linear import QuantizedLinear
 from imagegen.weights.catalog import read_card
 from imagegen.weights.load import Components, load_components
@@ -95,10 +96,28 @@ def test_a_decoder_is_narrow_where_the_processor_multiplies_bfloat16(
     tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, native: bool
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr("imagegen.weights.load._convolves_int8", lambda: False)
     components = load(tiny_checkpoint)
     assert components.autoencoder.dtype == (torch.bfloat16 if native else torch.float32)
     assert {p.dtype for p in components.autoencoder.decoder.conv_out.parameters()} == {torch.float32}
     assert components.transformer.dtype == components.text_encoder.dtype == torch.float32
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_small_decoder_is_quantised_where_the_processor_multiplies_int8(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr("imagegen.weights.load._convolves_int8", lambda: True)
+    decoder = load(tiny_checkpoint).autoencoder.decoder
+    convolution = "up_blocks.0.resnets.0.conv1"
+    assert isinstance(decoder.get_submodule(convolution), QuantizedConv)
+    narrow = torch.bfloat16 if native else torch.float32
+    assert decoder.get_parameter("up_blocks.0.upsamplers.0.conv.weight").dtype == narrow
+    for wide in ("up_blocks.0.resnets.0.norm1", "conv_in", "conv_norm_out", "conv_out"):
+        assert decoder.get_parameter(f"{wide}.weight").dtype == torch.float32
+    asked = load(tiny_checkpoint, torch.float32).autoencoder.decoder
+    assert isinstance(asked.get_submodule(convolution), torch.nn.Conv2d), "a dtype was asked for"
 
 
 def test_shards_load_like_one_file(model: Path) -> None:

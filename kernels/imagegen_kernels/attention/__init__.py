@@ -47,25 +47,29 @@ _traced = traceable(
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None, causal: bool) -> None:
-    shapes = f"q {list(q.shape)}, k {list(k.shape)}, v {list(v.shape)}"
-    if (
-        q.ndim != 4
-        or k.ndim != 4
-        or k.shape != v.shape
-        or (q.shape[0], q.shape[3]) != (k.shape[0], k.shape[3])
-    ):
-        raise ValueError(f"attention needs q [B, H, S, D] and k, v [B, G, T, D], not {shapes}")
-    if not k.shape[1] or q.shape[1] % k.shape[1]:
-        raise ValueError(f"attention needs query heads that are a multiple of the key heads, not {shapes}")
+    problem = _misfit(q, k, v, causal)
+    if problem:
+        raise ValueError(f"attention {problem}, not q {list(q.shape)}, k {list(k.shape)}, v {list(v.shape)}")
     if not q.is_floating_point() or not q.dtype == k.dtype == v.dtype:
         raise ValueError(f"attention needs one floating point dtype, not {q.dtype}, {k.dtype}, {v.dtype}")
-    if causal and q.shape[2] != k.shape[2]:
-        raise ValueError(f"causal attention needs as many queries as keys, not {shapes}")
+    if key_mask is None:
+        return
     expected = (k.shape[0], k.shape[2])
-    if key_mask is not None and (key_mask.dtype != torch.bool or tuple(key_mask.shape) != expected):
+    if key_mask.dtype != torch.bool or tuple(key_mask.shape) != expected:
         raise ValueError(
             f"key_mask must be bool {list(expected)}, not {key_mask.dtype} {list(key_mask.shape)}"
         )
+
+
+def _misfit(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> str | None:
+    queries, keys = q.shape, k.shape
+    if len(queries) != 4 or len(keys) != 4 or keys != v.shape or queries[::3] != keys[::3]:
+        return "needs q [B, H, S, D] and k, v [B, G, T, D]"
+    if not keys[1] or queries[1] % keys[1]:
+        return "needs query heads that are a multiple of the key heads"
+    if causal and queries[2] != keys[2]:
+        return "needs as many queries as keys to be causal"
+    return None
 
 
 def implementation(device: str) -> tuple[str, str]:

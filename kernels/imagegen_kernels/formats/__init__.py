@@ -16,6 +16,7 @@ packed_weight.py  a packed weight and its way back to floating point
 quantizers.py     floating point to packed, with the least error that is easily found
 recognise.py      floating point that is binary or ternary already to packed, without loss
 folding.py        group scales as a row's scale times small integers
+conv_weight.py    the weight of a convolution: int8 with a scale for each output channel
 
 Knows nothing of activations, devices or products.
 """
@@ -29,6 +30,7 @@ from imagegen_kernels.formats.bits import (
     unpack_int4,
     unpack_ternary,
 )
+from imagegen_kernels.formats.conv_weight import ConvWeight, quantize_conv
 from imagegen_kernels.formats.folding import fold_scales, folding_error
 from imagegen_kernels.formats.layout import TERNARY_GROUP, Format, check_layout, packed_bytes
 from imagegen_kernels.formats.packed_weight import PackedWeight, dequantize
@@ -42,6 +44,7 @@ from imagegen_kernels.formats.recognise import Misfit, recognise
 
 __all__ = [
     "TERNARY_GROUP",
+    "ConvWeight",
     "Format",
     "Misfit",
     "PackedWeight",
@@ -55,6 +58,7 @@ __all__ = [
     "pack_ternary",
     "packed_bytes",
     "quantize_binary",
+    "quantize_conv",
     "quantize_int4",
     "quantize_int8",
     "quantize_ternary",

@@ -10,4 +10,6 @@ from torch import Tensor
 
 def gated_residual(x: Tensor, gate: Tensor, y: Tensor) -> Tensor:
     """As `reference.gated_residual`, to rounding; gate and y in the dtype of x."""
-    return torch.addcmul(x, gate.to(x.dtype), y.to(x.dtype))
+    if gate.dtype != x.dtype or y.dtype != x.dtype:
+        gate, y = gate.to(x.dtype), y.to(x.dtype)
+    return torch.addcmul(x, gate, y)

@@ -21,12 +21,9 @@ from torch.nn.functional import silu
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.matmul import reference
 from imagegen_kernels.matmul.unpacking import Unpacked, row_blocks
-from imagegen_kernels.quantize.cpu import quantize, quantize_into
+from imagegen_kernels.quantize.cpu import quantize_into, quantize_unsigned
 
 logger = logging.getLogger(__name__)
-
-FLIP = torch.tensor(128, dtype=torch.uint8)
-"""As a tensor, because a Python number is made into one at every call: 1 us of it."""
 
 KEPT_CODES = 4 << 20
 """A weight of at most that many codes is kept as int8, a byte each; a larger one is unpacked by each call."""
@@ -63,7 +60,7 @@ def is_exact() -> bool:
     codes = torch.full((64, 256), 127, dtype=torch.int8)
     codes[1::2] = -127
     expected = reference.integer_product(codes, codes)
-    kept = product(codes.clone(), keep(codes, torch.ones(64)))
+    kept = product((codes.int() + 128).to(torch.uint8), keep(codes, torch.ones(64)))
     exact = torch.equal(kept, expected.float()) and torch.equal(torch._int_mm(codes, codes.T), expected)
     if not exact:
         logger.warning(
@@ -91,11 +88,9 @@ def keep(codes: Tensor, row_scale: Tensor) -> Kept:
 
 
 def product(tokens: Tensor, weight: Kept) -> Tensor:
-    """int8 tokens [M, K] times the weight transposed -> float32 [M, N]. Overwrites the tokens."""
-    # oneDNN is fast for unsigned activations only: flip the top bit, which adds 128, the zero point.
-    unsigned = tokens.contiguous().view(torch.uint8).bitwise_xor_(FLIP)
+    """Tokens [M, K] as uint8 codes from 128, times the weight transposed -> float32 [M, N]."""
     out: Tensor = torch.ops.onednn.qlinear_pointwise.default(
-        unsigned, 1.0, 128, *weight, None, 1.0, 0, torch.float32, "none", [], ""
+        tokens, 1.0, 128, *weight, None, 1.0, 0, torch.float32, "none", [], ""
     )
     return out
 
@@ -111,7 +106,7 @@ def linear(x: Tensor, weight: Kept | Unpacked) -> Tensor:
         return out
     if x.shape[0] > TOKENS:
         return torch.cat([linear(x[part], weight) for part in _parts(len(x), TOKENS)])
-    tokens, token_scale = quantize(x)
+    tokens, token_scale = quantize_unsigned(x)
     block = product(tokens, weight).mul_(token_scale)
     return block if x.dtype == torch.float32 else block.to(x.dtype)
 

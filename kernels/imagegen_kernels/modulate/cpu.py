@@ -13,9 +13,11 @@ from torch import Tensor
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
     """As `reference.modulate`, to rounding."""
-    wide = torch.promote_types(x.dtype, torch.float32)
     batch, _, channels = x.shape
-    weight, shift = 1 + scale.to(wide), shift.to(wide)
+    wide = x.dtype if x.dtype.itemsize >= 4 else torch.float32
+    if scale.dtype != wide or shift.dtype != wide:
+        scale, shift = scale.to(wide), shift.to(wide)
+    weight = 1 + scale
     if weight.numel() == shift.numel() == channels:
         return torch.layer_norm(x, (channels,), weight.view(channels), shift.reshape(channels), eps)
     weights, biases = (t.reshape(-1, channels).expand(batch, channels) for t in (weight, shift))

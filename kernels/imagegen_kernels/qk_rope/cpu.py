@@ -31,7 +31,7 @@ def qk_rope(
     interleaved: bool,
 ) -> tuple[Tensor, Tensor]:
     """As `reference.qk_rope`, to rounding."""
-    wide = torch.promote_types(qk.dtype, torch.float32)
+    wide = qk.dtype if qk.dtype.itemsize >= 4 else torch.float32
     count, channels = qk.shape[2:]
     turn = torch.complex(cos.to(wide), sin.to(wide)).unsqueeze(1)
     weight = torch.cat([q_weight.expand(heads, channels), k_weight.expand(count - heads, channels)]).to(wide)

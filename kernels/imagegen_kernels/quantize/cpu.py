@@ -13,12 +13,23 @@ from imagegen_kernels.quantize.reference import SMALLEST
 LIMIT = torch.tensor(127.0)
 """As a tensor, because a Python number is made into one at every call: 1 us of it."""
 
+ROUNDER = torch.tensor(float((3 << 22) + 128))
+"""1.5 * 2^23, to which a float32 is added to be rounded, half to even, into the lowest bits, and 128."""
+
 
 def quantize(x: Tensor) -> tuple[Tensor, Tensor]:
     """As `reference.quantize`, bit for bit."""
     x = x.float()
     scale = _scale(x)
     return (x / scale).round_().to(torch.int8), scale
+
+
+def quantize_unsigned(x: Tensor) -> tuple[Tensor, Tensor]:
+    """`quantize` with 128 added to each code, uint8: oneDNN is fast for unsigned activations only."""
+    if x.dtype != torch.float32:
+        x = x.float()
+    scale = _scale(x)
+    return (x / scale).add_(ROUNDER).view(torch.int32).to(torch.uint8), scale
 
 
 def quantize_into(x: Tensor, codes: Tensor, scale: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from imagegen_kernels.inference import inference
@@ -19,9 +20,13 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
             f"rms_norm needs floating point x [..., D] and weight [D],"
             f" not {x.dtype} {list(x.shape)} and {list(weight.shape)}"
         )
+    if x.is_cpu and x.dtype == weight.dtype == torch.float32:
+        return torch.rms_norm(x, (x.shape[-1],), weight, eps)
     return reference.rms_norm(x, weight, eps)
 
 
 def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `rms_norm` runs on `device`."""
-    return "reference", "PyTorch's own rms_norm is hardly faster on a CPU; no GPU kernel is written yet"
+    if device == "cpu":
+        return "torch", "PyTorch's own rms_norm in float32, one call instead of six; the reference otherwise"
+    return "reference", "plain PyTorch; no GPU kernel is written yet"

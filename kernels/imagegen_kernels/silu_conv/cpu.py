@@ -1,0 +1,64 @@
+"""SiLU and an int8 convolution on CPUs with 8-bit dot products (VNNI).
+
+oneDNN's int8 convolution is twice as fast as its bfloat16 one even at 16 channels, where quantising the
+activations costs a quarter of it. One Zen 4 core, us for a 3x3 convolution in bfloat16 and in int8: 16
+channels of 256x256 1445 and 811, 32 of 128x128 1381 and 744, 64 of 64x64 1338 and 714.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+
+from imagegen_kernels.formats import ConvWeight
+from imagegen_kernels.silu_conv.reference import scale_and_zero
+
+ROUNDER = 3 << 22
+"""1.5 * 2^23: what is added to it in float32 is rounded, half to even, into the lowest bits. Converting
+floats to uint8 is not vectorised: 531 us for a million of them instead of 116 (one Zen 4 core)."""
+
+ONES = [1, 1]
+
+
+class Prepared(NamedTuple):
+    """A weight laid out for oneDNN."""
+
+    codes: Tensor
+    """int8 in oneDNN's own layout; only for its operators"""
+    scales: Tensor
+    """float32 [O]"""
+    zero_points: Tensor
+    """int64 [O], all 0"""
+    bias: Tensor
+    """float32 [O]"""
+
+
+def prepared(weight: ConvWeight) -> Prepared:
+    """What the convolution wants of a weight, made by the first call."""
+    found = weight.prepared.get("cpu")
+    if found is None:
+        around = [weight.padding] * 2
+        # The zero point given here only says that there is one.
+        laid_out = torch.ops.onednn.qconv_prepack(
+            weight.codes, weight.scales, 1.0, 1, ONES, around, ONES, 1, None
+        )
+        zeros = torch.zeros(len(weight.scales), dtype=torch.int64)
+        found = weight.prepared["cpu"] = Prepared(laid_out, weight.scales, zeros, weight.bias)
+    return cast(Prepared, found)
+
+
+def silu_conv(x: Tensor, weight: ConvWeight) -> Tensor:
+    """As `reference.silu_conv`, to rounding. Overwrites x: a new block for each step costs a third more."""
+    if len(x) != 1:
+        return torch.cat([silu_conv(sample.unsqueeze(0), weight) for sample in x.unbind()])
+    activated = silu(x, inplace=True)
+    scale, zero = scale_and_zero(float(activated.amax()))
+    codes = activated.mul_(1 / scale).add_(ROUNDER + zero).view(torch.int32).to(torch.uint8)
+    around = [weight.padding] * 2
+    out: Tensor = torch.ops.onednn.qconv2d_pointwise.default(
+        codes, scale, zero, *prepared(weight), ONES, around, ONES, 1, 1.0, 0, torch.float32, "none", [], ""
+    )
+    return out

@@ -1,0 +1,105 @@
+"""SiLU and an int8 convolution."""
+
+import math
+import sys
+
+import pytest
+import torch
+from torch.nn.functional import conv2d, silu
+
+from imagegen_kernels import silu_conv
+from imagegen_kernels.formats import ConvWeight, quantize_conv
+from imagegen_kernels.silu_conv import cpu, reference
+
+LAST = torch.channels_last
+
+
+def drawn(inputs: int, outputs: int, kernel: int = 3) -> ConvWeight:
+    return quantize_conv(torch.randn(outputs, inputs, kernel, kernel) * 0.1, torch.randn(outputs))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "kernel", "height", "width"),
+    [(16, 16, 3, 9, 17), (32, 16, 3, 8, 8), (5, 7, 3, 1, 3), (64, 64, 3, 16, 16), (8, 3, 1, 4, 6)],
+)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, LAST])
+def test_it_is_the_specification(
+    inputs: int, outputs: int, kernel: int, height: int, width: int, layout: torch.memory_format
+) -> None:
+    weight = drawn(inputs, outputs, kernel)
+    x = (torch.randn(1, inputs, height, width) * 3).contiguous(memory_format=layout)
+    expected = reference.silu_conv(x, weight)
+    got = silu_conv(x.clone(), weight)
+    assert (got.dtype, got.shape) == (torch.float32, (1, outputs, height, width))
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_the_borders_see_zeros() -> None:
+    weight = quantize_conv(torch.ones(1, 1, 3, 3))
+    x = torch.full((1, 1, 4, 4), 2.0)
+    got = silu_conv(x, weight)[0, 0] / (2 / (1 + math.exp(-2)))
+    near = torch.tensor([[4.0, 6, 6, 4], [6, 9, 9, 6], [6, 9, 9, 6], [4, 6, 6, 4]])
+    torch.testing.assert_close(got, near, rtol=5e-3, atol=0)
+
+
+def test_it_is_near_what_it_stands_for() -> None:
+    exact = torch.randn(16, 16, 3, 3) * 0.1
+    x = torch.randn(1, 16, 24, 24)
+    expected = conv2d(silu(x), exact, padding=1)
+    error = silu_conv(x, quantize_conv(exact)) - expected
+    assert float(error.std() / expected.std()) < 0.015
+
+
+@pytest.mark.parametrize("filled", [-3.0, 0.0, 1e-6, 200.0, 1e30])
+def test_any_range_of_activations_is_met(filled: float) -> None:
+    weight = drawn(4, 4)
+    x = torch.full((1, 4, 5, 5), filled)
+    x[0, 0, 0, 0] = -1.278  # where silu is lowest
+    expected = reference.silu_conv(x, weight)
+    torch.testing.assert_close(silu_conv(x, weight), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_every_code_fits_a_byte() -> None:
+    for largest in torch.linspace(-0.2784, 40, 4001).tolist():
+        scale, zero = reference.scale_and_zero(largest)
+        codes = torch.tensor([reference.LOWEST, largest]) * (1 / scale) + zero
+        assert float(codes.amin().round()) >= 0
+        assert float(codes.amax().round()) <= 255
+
+
+def test_what_is_not_finite_stays_so() -> None:
+    x = torch.ones(1, 4, 5, 5)
+    x[0, 1, 2, 2] = torch.nan
+    assert not silu_conv(x, drawn(4, 4)).isfinite().all()
+
+
+def test_a_sample_does_not_depend_on_its_batch(threads: int) -> None:
+    weight = drawn(16, 16)
+    x = (torch.randn(3, 16, 40, 40) * torch.tensor([1.0, 3, 9]).view(3, 1, 1, 1)).contiguous(
+        memory_format=LAST
+    )
+    together = silu_conv(x.clone(), weight)
+    for i in range(3):
+        assert torch.equal(silu_conv(x[i : i + 1].clone(), weight), together[i : i + 1])
+
+
+def test_channels_stay_last_and_the_weight_is_laid_out_once() -> None:
+    weight, x = drawn(16, 8), torch.randn(1, 16, 6, 6).contiguous(memory_format=LAST)
+    assert silu_conv(x, weight).is_contiguous(memory_format=LAST)
+    kept = dict(weight.prepared)
+    silu_conv(x, weight)
+    assert all(weight.prepared[key] is value for key, value in kept.items())
+
+
+def test_without_8_bit_products_the_specification_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["imagegen_kernels.silu_conv"], "is_exact", lambda: False)
+    monkeypatch.setattr(cpu, "silu_conv", None)
+    weight, x = drawn(4, 4), torch.randn(2, 4, 5, 5)
+    assert torch.equal(silu_conv(x, weight), reference.silu_conv(x, weight))
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    weight = drawn(4, 4)
+    for x in (torch.zeros(4, 5, 5), torch.zeros(1, 3, 5, 5), torch.zeros(1, 4, 5, 5, dtype=torch.float64)):
+        with pytest.raises(ValueError, match=r"silu_conv with codes \[4, 4, 3, 3\] needs float32 x"):
+            silu_conv(x, weight)
