@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -88,8 +89,10 @@ class Maker:
             id = str(DBOS.workflow_id)
             try:
                 made = self._persist(id, record, place)
-            except PortableWorkflowError:
+            except PortableWorkflowError as error:
                 self._ended(id)
+                if error.code == Cancelled.code:  # else lists and counts would call it failed
+                    Context().run(DBOS.cancel_workflow, id)  # outside the workflow, which it ends
                 raise
             except (dbos_error.DBOSWorkflowCancelledError, dbos_error.DBOSWorkflowConflictIDError):
                 # Not ours any more. Whoever holds it now writes the same file; when nobody does, it goes.
@@ -137,7 +140,8 @@ class Maker:
         return made
 
     def _picture(self, id: str, record: dict[str, Any], place: Place) -> Artifact:
-        if self.closing:
+        # From here on `Running` hears of a cancel; whatever was said before is on record.
+        if self.closing or not self._wanted(id):
             raise Cancelled("the job was cancelled")
         if place["deadline"] is not None and time.time() > place["deadline"]:
             raise DeadlineExceeded("its deadline passed before a worker could begin")

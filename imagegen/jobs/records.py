@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Engine, Table, and_, func, or_, select, ty
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import OperationalError
 
-from imagegen.errors import Cancelled, InvalidRequest
+from imagegen.errors import InvalidRequest
 from imagegen.jobs.job import Job, JobState, Page, Priority
 from imagegen.jobs.making import MAKE
 from imagegen.jobs.tables import CANCELLED, DELAYED, ENQUEUED, ERROR, GIVEN_UP, PENDING, SUCCESS
@@ -153,8 +153,6 @@ class Records:
         facts = status.attributes or {}
         state = STATES[status.status]
         error = _error(status.error) if state is JobState.FAILED else None
-        if error is not None and error["code"] == Cancelled.code:  # its process was leaving when it began
-            state, error = JobState.CANCELLED, None
         made: dict[str, Any] = status.output or {} if state is JobState.COMPLETED else {}
         step, steps = self._running.progress(status.workflow_id) or (0, 0)
         if not steps:

@@ -12,6 +12,8 @@ from PIL import Image
 from imagegen.errors import JobNotFound, OutputNotWritable, SettingsInvalid
 from imagegen.jobs.job import JobState
 from imagegen.jobs.jobs import Jobs
+from imagegen.jobs.running import Running
+from imagegen.jobs.upkeep import Upkeep
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings, load_settings
 from imagegen.studio import Studio
@@ -100,13 +102,31 @@ def test_a_job_can_be_cancelled_while_it_runs(
     assert not file.exists()
 
 
+def test_a_cancel_that_comes_before_the_work_begins_is_not_lost(
+    studio: Studio, settings: Settings, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process has taken the job and does not yet know that it makes it: nobody is there to be told."""
+    enter, file = Running.enter, tmp_path / "bag.png"
+    monkeypatch.setattr(Upkeep, "round", lambda self: None)  # which would notice two seconds later
+
+    def late(self: Running, id: str) -> None:
+        jobs.cancel(id)
+        enter(self, id)
+
+    monkeypatch.setattr(Running, "enter", late)
+    with Jobs(studio, settings) as jobs:
+        jobs.submit(ask(), id="early", destination=file)
+        assert jobs.wait("early").state is JobState.CANCELLED
+    assert not file.exists()
+
+
 def test_leaving_by_an_exception_cancels_what_runs(
     studio: Studio, settings: Settings, ask: Ask, tmp_path: Path
 ) -> None:
     def leave() -> None:
         with Jobs(studio, settings) as jobs:
             for i in range(3):
-                jobs.submit(ask(steps=100), id=f"left-{i}", destination=tmp_path / f"{i}.png")
+                jobs.submit(ask(steps=100), id=f"left-{i}", destination=tmp_path / f"{i}.png", batch="left")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -114,6 +134,9 @@ def test_leaving_by_an_exception_cancels_what_runs(
     assert list(tmp_path.glob("*.png")) == []
     with Jobs(None, settings) as later:
         assert {later.wait(f"left-{i}").state for i in range(3)} == {JobState.CANCELLED}
+        assert later.counts("left") == {JobState.CANCELLED: 3}
+        assert len(later.list(state=JobState.CANCELLED).jobs) == 3
+        assert later.list(state=JobState.FAILED).jobs == ()
 
 
 def test_an_unknown_job(settings: Settings) -> None:
