@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.postgres import Postgres, running_postgres
 
 # A busy machine takes longer over an example than Hypothesis allows; what a test says does not depend on it.
 settings.register_profile("imagegen", deadline=None)
@@ -30,6 +33,13 @@ def packed_checkpoint(tiny_checkpoint: Path) -> Path:
     packed = tiny_checkpoint.with_name("tiny-packed")
     quantize_miniature(tiny_checkpoint, packed, tiny_checkpoint.with_name("tiny-dequantized"))
     return packed
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of the tests' own; `url(name)` makes an empty database in it."""
+    with running_postgres() as postgres:
+        yield postgres
 
 
 @pytest.fixture(scope="session")

@@ -21,12 +21,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
+from imagegen.batch.counts import Counts, counted
 from imagegen.batch.folder import FolderBusy, output_folder
 from imagegen.batch.making import PictureMaker, Queued
-from imagegen.batch.outcome import COMPLETED, Outcome
+from imagegen.batch.outcome import Outcome
 from imagegen.batch.plan import BatchOptions, Plan
 from imagegen.batch.record import ID, OUT, UPLOAD, BatchRecord, BatchState, read_record, write_record
-from imagegen.batch.run import carry_out
+from imagegen.batch.run import JSONL, carry_out
 from imagegen.errors import (
     BatchNotFound,
     Cancelled,
@@ -46,6 +47,8 @@ AT_ONCE = 16  # batches that have pictures under way; further ones wait for one 
 LEAST_AHEAD = 32  # pictures of a batch that wait or are made: enough for a few workers to denoise together
 ABANDONED = 3600.0  # seconds after which an upload that is no batch yet never will be
 COPY = 1 << 20  # bytes
+GONE = ".gone"
+"""How the folder of a batch ends while it is being deleted."""
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +67,20 @@ class Batches:
         self._live: dict[str, BatchRecord] = {}
 
     def __enter__(self) -> Self:
-        """Takes up what an earlier server left unfinished, and sweeps what it had not begun."""
+        """Takes up what an earlier server left unfinished, and sweeps what it had not begun or not deleted
+        to its end."""
         for folder in self._folder.glob(".*.new"):
             if time.time() - folder.stat().st_mtime > ABANDONED:
                 shutil.rmtree(folder, ignore_errors=True)
+        for folder in self._folder.glob(f".*{GONE}"):
+            shutil.rmtree(folder, ignore_errors=True)
         for record in self._records():
             if not record.state.final:
+                record = self._as_far_as_it_is(record)
+                # On record, because the manifest begins anew now and the next crash may come before its end.
+                write_record(self._folder / record.id, record)
                 self._start(record)
+        self._jobs.also_forget(self.forget_before)
         return self
 
     def __exit__(
@@ -135,6 +145,8 @@ class Batches:
             record = self._live.get(id)
         if record is None and ID.fullmatch(id):
             record = read_record(self._folder / id)
+            if record is not None and not record.state.final:
+                record = self._as_far_as_it_is(record)
         if record is None or owner not in (None, record.owner):
             raise BatchNotFound(f"there is no batch {id[:64]!r}", field="id")
         return record
@@ -164,15 +176,31 @@ class Batches:
     def delete(self, id: str) -> None:
         """Removes a batch and every trace of it: the file, prompts, pictures, jobs. Raises BatchNotFound."""
         self.cancel(id)
-        for job in self._jobs_of(id):
-            with contextlib.suppress(JobNotFound):
-                self._jobs.delete(job)
-        shutil.rmtree(self._folder / id, ignore_errors=True)
+        self._jobs.delete_batch(id)
+        gone = self._folder / f".{id}{GONE}"
+        with contextlib.suppress(FileNotFoundError):  # somebody else deletes it too
+            (self._folder / id).rename(gone)  # in one move: half a batch would be found by nobody
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def forget_before(self, moment: float) -> int:
+        """Deletes batches that ended before `moment` (seconds since 1970); how many."""
+        old = [record.id for record in self._records() if (record.ended or moment) < moment]
+        for id in old:
+            with contextlib.suppress(BatchNotFound):
+                self.delete(id)
+        return len(old)
 
     def _records(self) -> Iterator[BatchRecord]:
         for folder in self._folder.glob("batch_*"):
             if (record := read_record(folder)) is not None:
                 yield record
+
+    def _as_far_as_it_is(self, record: BatchRecord) -> BatchRecord:
+        """A batch that does not run here, with what its manifest counts: its record is written at the end."""
+        found = counted(self.out(record.id) / JSONL)
+        if found.ended <= record.completed + record.failed:
+            return record
+        return replace(record, completed=found.completed, failed=found.failed)
 
     def _jobs_of(self, id: str) -> Iterator[str]:
         after = None
@@ -222,16 +250,19 @@ class Batches:
         return self._forget(record.id)
 
     def _carried_out(self, record: BatchRecord, folder: Path, stop: threading.Event) -> BatchRecord:
+        counts = Counts()
+
         def on_outcome(outcome: Outcome) -> None:
-            with self._lock:
-                now = self._live[record.id]
-                done = outcome.status == COMPLETED
-                self._live[record.id] = replace(
-                    now,
-                    completed=now.completed + done,
-                    failed=now.failed + (not done),
-                    warned=now.warned + bool(outcome.warnings),
-                )
+            counts.add(outcome)
+            # What an earlier server had done is found again from the beginning; until then its numbers hold.
+            if counts.ended >= record.completed + record.failed:
+                with self._lock:
+                    self._live[record.id] = replace(
+                        self._live[record.id],
+                        completed=counts.completed,
+                        failed=counts.failed,
+                        warned=counts.warned,
+                    )
 
         settings, out = self._settings, folder / OUT
         plan = Plan(folder / UPLOAD, record.options, settings.model)

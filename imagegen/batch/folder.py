@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from imagegen.errors import OutputNotWritable
-
-# As store.files names what it has not moved into place yet.
-UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+from imagegen.store.files import UNFINISHED
 
 
 class FolderBusy(OutputNotWritable):

@@ -16,7 +16,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -41,12 +41,15 @@ from imagegen.jobs.records import Records
 from imagegen.jobs.retention import Retention
 from imagegen.jobs.running import Running
 from imagegen.jobs.tables import workflows
+from imagegen.jobs.traces import Traces
 from imagegen.jobs.upkeep import Upkeep
 from imagegen.jobs.workers import Workers
 from imagegen.request import ImageRequest
 from imagegen.store.artifacts import open_artifacts
 from imagegen.store.database import database_error, database_url, forget_deleted, open_database
-from imagegen.store.photos import forget, keep, open_photos
+from imagegen.store.files import ARTIFACTS
+from imagegen.store.photos import FOLDER as PHOTOS
+from imagegen.store.photos import keep, open_photos
 
 if TYPE_CHECKING:
     from imagegen.artifact import Format
@@ -62,6 +65,7 @@ POLL = {Priority.INTERACTIVE: 0.1, Priority.BATCH: 0.25}
 POLL_ENDED = 1.0
 LOOK = 0.25  # seconds between two looks at a job whose end is waited for
 SOON = 0.01  # ... of which the first look comes so soon, because the record follows the picture
+DELETED_AT_ONCE = 200
 GONE = 10.0  # seconds that `delete` waits for the end of a running step
 
 log = logging.getLogger(__name__)
@@ -107,6 +111,8 @@ class Jobs:
         self._photos = open_photos(self.settings)
         self._handles: dict[str, WorkflowHandle[dict[str, Any]]] = {}
         self._maker: Maker | None = None
+        self._traces = Traces(self._store, self._photos)
+        self._retention: Retention | None = None
         self._upkeep: Upkeep | None = None
 
     def __enter__(self) -> Self:
@@ -260,16 +266,18 @@ class Jobs:
         """Removes a job with every trace of it: record, prompt, photos, result and the picture in the store.
         What was written to a place of the caller's own stays. One that is being made is cancelled first.
         Raises JobNotFound."""
-        job = self.cancel(id)
-        self._running.wait_gone(id, GONE)
-        DBOS.delete_workflows([id, f"{id}.{ENDED}"])
-        if job.artifact is not None:
-            self._store.delete(job.artifact)
-        forget(self._photos, id, job.request)
-        forget_deleted(self._engine)
-        if self._studio is not None:
-            with contextlib.suppress(ImagegenError):  # a model that is gone keeps nothing
-                self._studio.forget(job.request)
+        self._delete([self.cancel(id)])
+
+    def delete_batch(self, batch: str) -> None:
+        """`delete` for all the jobs of a batch."""
+        while jobs := self.list(batch=batch, limit=DELETED_AT_ONCE).jobs:
+            self._delete([self.cancel(job.id) for job in jobs])
+
+    def also_forget(self, remove: Callable[[float], int]) -> None:
+        """Has `remove(moment)` called whenever jobs are deleted for their age: what ended before then
+        (seconds since 1970) shall go, and it says how much went."""
+        if self._retention is not None:
+            self._retention.also.append(remove)
 
     def wait(self, id: str, timeout: float | None = None) -> Job:
         """The job once it has ended, or as it stands after `timeout` seconds. Raises JobNotFound."""
@@ -356,20 +364,30 @@ class Jobs:
             DBOS.register_queue(ENDED, worker_concurrency=16, polling_interval_sec=POLL_ENDED)
         if self._studio is not None:
             days = settings.retention_days
-            retention = (
-                Retention(self._records, self._store, self._photos, engine, days)
-                if days and self._shared
-                else None
-            )
+            if days and self._shared:
+                self._retention = Retention(self._records, self._traces, engine, days)
             self._upkeep = Upkeep(
                 self._records,
                 self._admission,
                 self._running,
                 workers,
                 shared=self._shared,
-                retention=retention,
+                folders=(settings.data_dir / ARTIFACTS, settings.data_dir / PHOTOS),
+                retention=self._retention,
             )
             self._upkeep.start()
+
+    def _delete(self, jobs: Sequence[Job]) -> None:
+        """Of jobs that have ended, or were told to."""
+        for job in jobs:
+            self._running.wait_gone(job.id, GONE)
+        self._traces.remove(jobs)
+        forget_deleted(self._engine)
+        if self._studio is None:
+            return
+        for job in jobs:
+            with contextlib.suppress(ImagegenError):  # a model that is gone keeps nothing
+                self._studio.forget(job.request)
 
     def _end_of(self, id: str) -> None:
         """Inside the job's workflow, at its end."""

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from dbos import DBOS
-
 from imagegen.errors import ImagegenError
-from imagegen.jobs.ending import ENDED
 from imagegen.store.database import forget_deleted
-from imagegen.store.photos import forget
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from imagegen.jobs.records import Records
-    from imagegen.store.artifacts import ArtifactStore
-    from imagegen.store.photos import PhotoStore
+    from imagegen.jobs.traces import Traces
 
 log = logging.getLogger(__name__)
 
@@ -27,39 +23,40 @@ AT_ONCE = 500
 
 
 class Retention:
-    """Deletes what ended more than `days` days ago. Several processes may do so at once."""
+    """Deletes what ended more than `days` days ago. Several processes may do so at once.
 
-    def __init__(
-        self, records: Records, store: ArtifactStore, photos: PhotoStore, engine: Engine, days: float
-    ) -> None:
+    `also` are called first with that moment, and delete what jobs know nothing of: the folders of batches.
+    They say how much went.
+    """
+
+    def __init__(self, records: Records, traces: Traces, engine: Engine, days: float) -> None:
         self._records = records
-        self._store = store
-        self._photos = photos
+        self._traces = traces
         self._engine = engine
         self._days = days
+        self.also: list[Callable[[float], int]] = []
 
     def sweep(self) -> int:
-        """How many jobs and pictures went. A store that does not answer is tried again the next time, and a
-        job goes only after its picture. Raises SQLAlchemyError."""
+        """How many batches, jobs and pictures went. A store that does not answer is tried again the next
+        time, and a job goes only after its picture. Raises SQLAlchemyError."""
         moment = time.time() - self._days * DAY
         gone = 0
         try:
+            gone += sum(remove(moment) for remove in self.also)
             while old := self._records.ended_before(moment, AT_ONCE):
-                for job in old:
-                    if job.artifact is not None:
-                        self._store.delete(job.artifact)
-                    forget(self._photos, job.id, job.request)
-                ids = [job.id for job in old]
-                DBOS.delete_workflows([*ids, *(f"{id}.{ENDED}" for id in ids)])
+                self._traces.remove(old)
                 gone += len(old)
-            for artifact in list(self._store.older_than(moment)):
-                self._store.delete(artifact)
+            store, photos = self._traces.store, self._traces.photos
+            for artifact in list(store.older_than(moment)):
+                store.delete(artifact)
                 gone += 1
-            for photo in list(self._photos.older_than(moment)):  # of jobs that never came on record, too
-                self._photos.delete(photo)
+            for photo in list(photos.older_than(moment)):  # of jobs that never came on record, too
+                photos.delete(photo)
         except ImagegenError as error:
             log.warning("old pictures stay for now: %s", error)
         if gone:
             forget_deleted(self._engine)
-            log.info("%d jobs and pictures were older than %g days and are deleted", gone, self._days)
+            log.info(
+                "%d batches, jobs and pictures were older than %g days and are deleted", gone, self._days
+            )
         return gone

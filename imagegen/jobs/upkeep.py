@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbos import DBOS
@@ -15,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.jobs.tables import PENDING
 from imagegen.jobs.workers import BEAT, SILENCE
+from imagegen.store.files import sweep_unfinished
 
 if TYPE_CHECKING:
     from imagegen.jobs.queues import Admission
@@ -30,7 +33,7 @@ SLOW = 1.0  # seconds: who waits longer for a picture wants to see it come close
 
 
 class Upkeep:
-    """One thread, from `start` to `close`."""
+    """One thread, from `start` to `close`. `folders` are swept of what killed processes left half-written."""
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class Upkeep:
         workers: Workers,
         *,
         shared: bool,
+        folders: Sequence[Path] = (),
         retention: Retention | None = None,
     ) -> None:
         self._records = records
@@ -47,6 +51,7 @@ class Upkeep:
         self._running = running
         self._workers = workers
         self._shared = shared
+        self._folders = folders
         self._retention = retention
         self._swept = -SWEEP
         self._went_well = time.monotonic()
@@ -81,9 +86,12 @@ class Upkeep:
                 self._running.cancel(id)
         for id, (step, steps) in self._running.untold(longer_than=SLOW).items():
             DBOS.update_workflow_attributes(id, {"step": step, "steps": steps}, merge=True)
-        if self._retention is not None and time.monotonic() - self._swept > SWEEP:
+        if self._shared and time.monotonic() - self._swept > SWEEP:
             self._swept = time.monotonic()
-            self._retention.sweep()
+            for folder in self._folders:
+                sweep_unfinished(folder)
+            if self._retention is not None:
+                self._retention.sweep()
 
     def _work(self) -> None:
         while True:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,6 +16,11 @@ from imagegen.errors import OutputNotWritable
 if TYPE_CHECKING:
     from imagegen.artifact import Artifact, Format
 
+ARTIFACTS = "artifacts"
+"""The folder of pictures in data_dir."""
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+"""What a file is called that is not in place yet."""
+ABANDONED = 3600.0  # seconds after which whoever wrote such a file has died
 _ID = re.compile(r"[0-9a-f]{32}\.(png|jpeg|webp)")
 
 
@@ -51,6 +57,14 @@ def writing_atomically(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
+def sweep_unfinished(folder: Path) -> None:
+    """Removes what killed processes left half-written. Whoever still writes has not done so for an hour."""
+    for path in folder.glob(".*.part"):
+        with contextlib.suppress(FileNotFoundError):
+            if UNFINISHED.fullmatch(path.name) and path.stat().st_mtime < time.time() - ABANDONED:
+                path.unlink()
+
+
 def is_artifact_id(id: str) -> bool:
     """True for the id of a stored picture: 32 hex digits and a format's suffix."""
     return _ID.fullmatch(id) is not None
@@ -60,7 +74,7 @@ class ArtifactFiles:
     """An ArtifactStore of files under `data_dir`/artifacts, named by id."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._folder = data_dir / "artifacts"
+        self._folder = data_dir / ARTIFACTS
 
     def put(self, artifact: Artifact, format: Format, *, quality: int = 90, id: str | None = None) -> str:
         name = f"{artifact.id}.{format}" if id is None else id

@@ -204,6 +204,50 @@ def test_a_batch_that_runs_can_be_cancelled(http: httpx.Client) -> None:
     assert http.get(f"/v1/batches/{id}/archive.zip").status_code == 200
 
 
+def traces(folder: Path, text: str) -> list[Path]:
+    """Files that hold it, in their bytes or in their names."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if text in str(path) or text.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("how", ["on request", "for its age"])
+def test_a_batch_that_is_deleted_leaves_no_trace(
+    http: httpx.Client, own: Settings, lasting: Durable, how: str
+) -> None:
+    before = set((own.data_dir / "artifacts").glob("*"))
+    id = hand_in(http, "id,description\na,Xylophone bag\nb,Xylophone hat\n").json()["id"]
+    ended(http, id)
+    assert traces(own.data_dir, "Xylophone")
+    assert traces(own.data_dir, id)
+    jobs = [job["id"] for job in http.get("/v1/jobs", params={"batch": id}).json()["data"]]
+    if how == "on request":
+        assert http.delete(f"/v1/batches/{id}").status_code == 204
+    else:
+        kept = hand_in(http, "id,description\n" + "".join(f"k{n},Bag\n" for n in range(9))).json()["id"]
+        assert lasting.batches.forget_before(time.time() - 3600) == 0
+        assert lasting.batches.forget_before(time.time() + 1) >= 1
+        assert http.get(f"/v1/batches/{kept}").status_code == 200  # it runs
+        http.delete(f"/v1/batches/{kept}")
+    assert http.get(f"/v1/batches/{id}").status_code == 404
+    assert len(jobs) == 2
+    assert [http.get(f"/v1/jobs/{job}").status_code for job in jobs] == [404, 404]
+    assert traces(own.data_dir, "Xylophone") == []
+    log = [own.data_dir / "jobs.sqlite"]  # where the audit log says that it was, and no more than that
+    assert set(traces(own.data_dir, id)) <= {*log, own.data_dir / "jobs.sqlite-wal"}
+    assert set((own.data_dir / "artifacts").glob("*")) <= before
+
+
+def test_a_cancelled_batch_says_how_far_it_came(http: httpx.Client) -> None:
+    id = hand_in(http, "id,description\n" + "".join(f"p{n},Bag\n" for n in range(50))).json()["id"]
+    until = time.monotonic() + SECONDS
+    while http.get(f"/v1/batches/{id}").json()["completed"] < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    cancelled = http.post(f"/v1/batches/{id}/cancel").json()
+    manifest = http.get(f"/v1/batches/{id}/manifest.csv").text.splitlines()
+    assert cancelled["completed"] == len(manifest) - 1 >= 2
+    assert http.get(f"/v1/batches/{id}").json()["completed"] == cancelled["completed"]
+
+
 def test_a_key_sees_its_own_batches_only(studio: Studio, own: Settings, lasting: Durable) -> None:
     records = KeyRecords(own)
     mine, theirs = (
@@ -255,7 +299,7 @@ def test_a_killed_server_goes_on_where_it_was(tmp_path: Path, tiny_checkpoint: P
     with server(tmp_path, tiny_checkpoint) as (process, http):
         id = hand_in(http, text).json()["id"]
         until = time.monotonic() + SECONDS
-        while http.get(f"/v1/batches/{id}").json()["completed"] < 3 and time.monotonic() < until:
+        while (seen := http.get(f"/v1/batches/{id}").json()["completed"]) < 3 and time.monotonic() < until:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -263,6 +307,11 @@ def test_a_killed_server_goes_on_where_it_was(tmp_path: Path, tiny_checkpoint: P
     first = {path.name: path.stat().st_ino for path in out.glob("*.png")}
     assert 3 <= len(first) < total
     with server(tmp_path, tiny_checkpoint) as (_, http):
+        counts = [http.get(f"/v1/batches/{id}").json()["completed"]]
+        while counts[-1] < total and time.monotonic() < until:
+            counts.append(http.get(f"/v1/batches/{id}").json()["completed"])
+        assert counts[0] >= seen  # what was done before the crash was not forgotten by it
+        assert counts == sorted(counts)
         done = ended(http, id)
         assert (done["status"], done["completed"], done["failed"]) == ("completed", total, 0)
         lines = list(csv.DictReader(io.StringIO(http.get(done["links"]["manifest_csv"]).text)))
@@ -270,4 +319,4 @@ def test_a_killed_server_goes_on_where_it_was(tmp_path: Path, tiny_checkpoint: P
     pictures = {path.name: path.stat().st_ino for path in out.glob("*.png")}
     assert set(pictures) == {f"p{n}.png" for n in range(total)}
     assert first.items() <= pictures.items()  # what was finished is the same file still
-    assert len(list((tmp_path / "artifacts").iterdir())) == total
+    assert len(list((tmp_path / "artifacts").glob("[!.]*"))) == total

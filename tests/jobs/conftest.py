@@ -10,7 +10,6 @@ import pytest
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings, load_settings
 from imagegen.studio import Studio
-from tests.postgres import Postgres, running_postgres
 
 
 @pytest.fixture(scope="package")
@@ -32,9 +31,3 @@ def ask(studio: Studio) -> Callable[..., ImageRequest]:
         return ImageRequest(prompt, model=studio.settings.model, recipe=None, **{"seed": 3, **options})  # type: ignore[arg-type]
 
     return ask
-
-
-@pytest.fixture(scope="package")
-def postgres() -> Iterator[Postgres]:
-    with running_postgres() as postgres:
-        yield postgres

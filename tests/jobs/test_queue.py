@@ -219,9 +219,9 @@ def test_what_is_older_than_the_owner_allows_is_forgotten(
         waiting = jobs.submit(ask(steps=100))
         store = ArtifactFiles(settings.data_dir)
         loose = store.put(studio.make(ask()), "png")  # as an answer by URL leaves it
-        kept = Retention(jobs._records, store, jobs._photos, jobs._engine, days=1)
+        kept = Retention(jobs._records, jobs._traces, jobs._engine, days=1)
         assert kept.sweep() == 0
-        none = Retention(jobs._records, store, jobs._photos, jobs._engine, days=-1)
+        none = Retention(jobs._records, jobs._traces, jobs._engine, days=-1)
         assert none.sweep() == 3
         assert [jobs.get(job.id) for job in (made, failed)] == [None, None]
         assert jobs.get(waiting.id) is not None

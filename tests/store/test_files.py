@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
 from imagegen.errors import OutputNotWritable
-from imagegen.store.files import ArtifactFiles, write_atomically
+from imagegen.store.files import ArtifactFiles, sweep_unfinished, write_atomically
 
 
 def test_missing_folders_are_made_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -49,3 +50,14 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path: Path, belo
 def test_only_ids_of_stored_pictures_lead_to_files(tmp_path: Path, id: str) -> None:
     (tmp_path / "secret.png").write_bytes(b"")
     assert ArtifactFiles(tmp_path).path(id) is None
+
+
+def test_what_a_killed_process_left_half_written_is_swept_later(tmp_path: Path) -> None:
+    old, new = (tmp_path / f".a.png.{digits}.part" for digits in ("0123abcd", "4567abcd"))
+    for path in (old, new, tmp_path / "a.png", tmp_path / ".hidden.part"):
+        path.write_bytes(b"x")
+        if path != new:
+            os.utime(path, (1, 1))
+    sweep_unfinished(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([new.name, "a.png", ".hidden.part"])
+    sweep_unfinished(tmp_path / "nowhere")
