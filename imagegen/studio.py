@@ -6,6 +6,7 @@ The command line, the server and batches all make this one call.
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -105,7 +106,15 @@ class Studio:
             priority=priority,
             bounded=bounded,
         )
-        artifact.add_done_callback(lambda done: generation.cancel() if done.cancelled() else None)
+        # The two futures must not hold each other, or their pictures stay until the garbage collector looks
+        # for cycles: tens of megabytes under load. The engine holds the generation while it matters.
+        waited_for = weakref.ref(generation)
+
+        def withdraw(done: Future[Artifact]) -> None:
+            if done.cancelled() and (generation := waited_for()) is not None:
+                generation.cancel()
+
+        artifact.add_done_callback(withdraw)
         generation.add_done_callback(lambda done: self._finish_generation(done, artifact))
         return artifact
 

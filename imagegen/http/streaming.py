@@ -95,6 +95,7 @@ class PictureStream:
         finally:
             for future in self._futures:
                 future.cancel()
+            self._futures = ()  # which hold this stream: without the cycle, pictures go at once
 
     def _ended(self, place: int, future: Future[Artifact]) -> None:
         self._put(place)

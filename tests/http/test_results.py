@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import socket
 import threading
+import weakref
 from concurrent.futures import Future
 from typing import Any
 from urllib.parse import urlsplit
 
 from imagegen import Artifact, ImageRequest, Settings, Studio
+from imagegen.http.results import results
 from tests.http.live_server import serving
 
 
@@ -55,3 +59,30 @@ def test_a_client_that_hangs_up_leaves_nothing_in_the_queue(settings: Settings) 
         assert asked.cancelled()
         go_on.set()
         assert held.result(60).picture.size
+
+
+class Patient:
+    """A request whose client does not hang up."""
+
+    async def receive(self) -> dict[str, str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def test_an_answered_picture_is_gone_without_the_garbage_collector(studio: Studio) -> None:
+    """64 clients make garbage faster than its collector looks for cycles: pictures must not be in one."""
+
+    async def answered() -> weakref.ref[Any]:
+        futures = [studio.submit("red bag", seed=seed) for seed in (1, 2)]
+        artifacts = await results(futures, Patient())  # type: ignore[arg-type]  # all that is asked of it
+        return weakref.ref(artifacts[0].picture)
+
+    studio.make("red bag", seed=3)
+    gc.collect()
+    gc.disable()
+    try:
+        picture = asyncio.run(answered())
+        studio.make("black belt", seed=4)  # the engine lets go of what it did last when it does the next
+        assert picture() is None
+    finally:
+        gc.enable()
