@@ -53,6 +53,13 @@ def write_results(stem: str, device: str, results: dict[str, Any]) -> Path:
     return path
 
 
+def read_results(stem: str, device: str) -> dict[str, Any]:
+    """What `write_results` last wrote today; empty when it did not."""
+    path = RESULTS / f"{stem}-{device}-{datetime.now(UTC).date().isoformat()}.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return found
+
+
 def _cpu_model() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
