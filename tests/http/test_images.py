@@ -244,6 +244,42 @@ def test_a_full_queue_is_a_rate_limit_with_a_time_to_come_back(settings: Setting
     assert float(headers["retry-after-ms"]) <= 1000 * int(headers["retry-after"])
 
 
+def test_the_client_comes_back_when_it_was_told_to(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow = load_settings(**{**settings.model_dump(), "queue_size": 1})
+    request = ImageRequest("belt", model=settings.model, seed=1)
+    running, go_on = threading.Event(), threading.Event()
+    pauses: list[float] = []
+
+    def hold(done: int, total: int) -> None:
+        running.set()
+        go_on.wait(60)
+
+    with (
+        Studio(narrow) as studio,
+        serving(studio, narrow) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=2) as client,
+    ):
+        held = studio.submit(request, on_step=hold)
+        assert running.wait(60)
+        queued = studio.submit(request)
+        its_own = client._calculate_retry_timeout
+
+        def pause(*given: Any) -> float:
+            """The client's own answer; the wait itself is replaced by what it is for."""
+            pauses.append(its_own(*given))
+            go_on.set()
+            held.result(60)
+            queued.result(60)
+            return 0.0
+
+        monkeypatch.setattr(client, "_calculate_retry_timeout", pause)
+        assert client.images.generate(prompt=PROMPT).data
+    assert len(pauses) == 1
+    assert pauses[0] >= 1  # its own first pause, were it told nothing, would be half a second
+
+
 def test_all_of_n_are_queued_or_none(settings: Settings) -> None:
     narrow = load_settings(**{**settings.model_dump(), "queue_size": 2})
     request = ImageRequest("belt", model=settings.model, seed=1)
