@@ -70,8 +70,7 @@ def test_what_is_old_goes_with_its_photos(studio: Studio, settings: Settings, as
         jobs.submit(ask(image=photo(1)), id="old")
         jobs.wait("old")
         assert len(kept(settings)) == 1
-        store = ArtifactFiles(settings.data_dir)
-        parts = (jobs._records, store, jobs._photos, jobs._engine)
+        parts = (jobs._records, jobs._traces, jobs._engine)
         Retention(*parts, days=1).sweep()
         assert len(kept(settings)) == 1
         jobs._photos.put("ab" * 32, b"of a job that never came on record")
