@@ -44,12 +44,17 @@ def test_a_prompt_becomes_a_picture_that_can_be_downloaded(page: Page) -> None:
     for picture in pictures.all():
         assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 0
     expect(page.locator("figcaption").first).to_contain_text("seed7")
-    page.get_by_text("Notes:").first.click()
-    expect(page.locator("figcaption").first.get_by_role("listitem").first).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").first.click()
     assert download.value.suggested_filename == "red-leather-handbag-7.png"
     expect(page.get_by_role("status")).to_contain_text("2 made in")
+
+
+def test_what_could_not_be_honoured_is_a_note(page: Page) -> None:
+    page.get_by_label("What should the picture show?").fill("red leather handbag " * 40)
+    page.get_by_role("button", name="Make pictures").click()
+    page.get_by_text("Notes:").first.click()
+    expect(page.get_by_text("tokens too long")).to_be_visible()
 
 
 def test_an_empty_prompt_is_explained_at_the_field(page: Page) -> None:
