@@ -204,8 +204,11 @@ class Decoder(nn.Module):
         x = self.mid_block(self.conv_in(x))
         for block in self.up_blocks:
             x = block(x)
-        x = x.to(self.conv_out.weight.dtype)
-        out: Tensor = self.conv_out(silu(self.conv_norm_out(x), inplace=True))
+        return self.pixels(self.conv_norm_out(x.to(self.conv_out.weight.dtype)))
+
+    def pixels(self, x: Tensor) -> Tensor:
+        """What the last norm gives -> pictures; x may be overwritten."""
+        out: Tensor = self.conv_out(silu(x, inplace=True))
         return out if self.conv_out.stride == (1, 1) else _unfold_pixels(out)
 
 
@@ -270,8 +273,15 @@ class ResnetBlock(nn.Module):
         wide = x.to(self.norm1.weight.dtype)
         branch = silu_then(self.conv1, self.norm1(wide))
         branch = silu_then(self.conv2, self.norm2(branch))
-        branch += wide if self.same_width else self.conv_shortcut(x.to(self.conv_shortcut.weight.dtype))
+        branch += wide if self.same_width else self.shortcut(x)
         return branch
+
+    def shortcut(self, x: Tensor) -> Tensor:
+        """What the branch is added to."""
+        if self.same_width:
+            return x
+        out: Tensor = self.conv_shortcut(x.to(self.conv_shortcut.weight.dtype))
+        return out
 
     def quantize(self, narrow: torch.dtype) -> None:
         """See `Decoder.quantize`."""

@@ -12,13 +12,15 @@ stay, everything else is a band.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, silu
+from torch.nn.functional import batch_norm
 
 from imagegen.networks.autoencoder import Autoencoder, ResnetBlock, UpBlock, Upsample
+from imagegen.networks.quantized_conv import silu_then
 
 BAND_BYTES = 16 << 20
 """About how much of a map is worked on at a time."""
@@ -41,9 +43,8 @@ def decode_in_bands(autoencoder: Autoencoder, latents: Tensor, band_bytes: int =
     bands = _Bands([decoder.mid_block(decoder.conv_in(latents))])
     for block in cast("Iterable[UpBlock]", decoder.up_blocks):
         _up(block, bands, band_bytes)
-    # The last layers may be wider than the rest (Autoencoder.WIDE), so a band becomes so when it is read.
-    dtype = decoder.conv_out.weight.dtype
-    return torch.cat(list(_convolved(bands, decoder.conv_norm_out, decoder.conv_out, dtype)), dim=2)
+    # Two rows, not one: a folded decoder makes 2x2 pixels at once, and bands begin in even rows.
+    return torch.cat(list(_convolved(bands, decoder.conv_norm_out, decoder.pixels, reach=2)), dim=2)
 
 
 def _largest_map(autoencoder: Autoencoder, latents: Tensor) -> int:
@@ -90,21 +91,19 @@ def _up(block: UpBlock, bands: _Bands, band_bytes: int) -> None:
 
 def _resnet(resnet: ResnetBlock, bands: _Bands) -> None:
     """In place: a band is replaced when nothing needs it any more."""
-    branch = _Bands(list(_convolved(bands, resnet.norm1, resnet.conv1)))
-    for number, change in enumerate(_convolved(branch, resnet.norm2, resnet.conv2)):
-        x = bands.parts[number]
-        bands.parts[number] = change.add_(x if resnet.same_width else resnet.conv_shortcut(x))
+    branch = _Bands(list(_convolved(bands, resnet.norm1, partial(silu_then, resnet.conv1))))
+    for number, change in enumerate(_convolved(branch, resnet.norm2, partial(silu_then, resnet.conv2))):
+        bands.parts[number] = change.add_(resnet.shortcut(bands.parts[number]))
 
 
 def _convolved(
-    bands: _Bands, norm: nn.GroupNorm, conv: nn.Conv2d, dtype: torch.dtype | None = None
+    bands: _Bands, norm: nn.GroupNorm, then: Callable[[Tensor], Tensor], reach: int = 1
 ) -> Iterator[Tensor]:
-    """conv(silu(norm(x))), band by band; `dtype` is what the convolution wants, if not x's."""
+    """then(norm(x)), band by band, with x as wide as the norm; `then` sees at most `reach` rows far."""
     normalise = _norm_of_all(norm, bands)
     for start, stop in bands.cuts():
-        top, bottom = max(start - 1, 0), min(stop + 1, bands.height)
-        x = bands.rows(top, bottom)
-        y = conv(silu(normalise(x if dtype is None else x.to(dtype)), inplace=True))
+        top, bottom = max(start - reach, 0), min(stop + reach, bands.height)
+        y = then(normalise(bands.rows(top, bottom).to(norm.weight.dtype)))
         yield y[:, :, start - top : y.shape[2] - (bottom - stop)]
 
 
