@@ -49,12 +49,12 @@ def info(name: Name, json: Json = False) -> None:
     from imagegen.engine.memory import free_memory, on_gpu
     from imagegen.settings import load_settings
     from imagegen.weights.catalog import find_model
-    from imagegen.weights.manifest import COMPONENTS, component_facts
+    from imagegen.weights.manifest import component_facts, component_folders
     from imagegen.weights.memory import BASE, memory_needs
 
     settings = load_settings()
     card = find_model(name, settings.models_dir)
-    components = {component: component_facts(card.path / component) for component in COMPONENTS}
+    components = {folder.name: component_facts(folder) for folder in component_folders(card.path)}
     gpu, free = on_gpu(settings.device), free_memory(settings.device)
     needs = memory_needs(card, gpu=gpu)
     sizes = dict.fromkeys([(card.width, card.height), (512, 512), (1024, 1024)])

@@ -30,7 +30,7 @@ from imagegen.weights.memory import Needs, memory_needs
 if TYPE_CHECKING:
     import numpy as np
 
-    from imagegen.pipeline.text_to_image import TextToImage
+    from imagegen.pipeline.opening import Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Engine:
         self._lock = threading.Lock()
         self._owner: threading.Thread | None = None
         self._closing = False
-        self._loaded: tuple[Path, TextToImage] | None = None
+        self._loaded: tuple[Path, Pipeline] | None = None
         self._cache = PictureCache(settings.cache_mb << 20) if settings.cache_mb else None
         self._room: dict[
             tuple[object, ...], int
@@ -227,7 +227,7 @@ class Engine:
             self._loaded = None  # frees the old model before the new one takes its memory
             release_memory()
         tokens = plan.reference_tokens
-        room = min(asked, self._room.get(plan.batch_key, settings.max_batch))
+        room = 1 if plan.card.by_diffusers else min(asked, self._room.get(plan.batch_key, settings.max_batch))
         if settings.batch_memory_mb is not None:
             allowed = settings.batch_memory_mb << 20
             room = max(1, min(room, allowed // needs.picture(plan.width, plan.height, tokens)))
@@ -249,7 +249,7 @@ class Engine:
             self._read_needs = memory_needs(card, gpu=on_gpu(self._settings.device))
         return self._read_needs
 
-    def _generate(self, batch: list[Ticket], pipeline: TextToImage, started: float) -> None:
+    def _generate(self, batch: list[Ticket], pipeline: Pipeline, started: float) -> None:
         first = batch[0].plan
         loaded = time.monotonic()
         result = pipeline.generate(
@@ -296,19 +296,18 @@ class Engine:
         if all(ticket.future.done() for ticket in batch):
             raise Cancelled("nobody waits for this batch any more")
 
-    def _pipeline(self, card: ModelCard) -> TextToImage:
+    def _pipeline(self, card: ModelCard) -> Pipeline:
         if self._loaded is not None and self._loaded[0] == card.path:
             return self._loaded[1]
         import torch
 
-        from imagegen.pipeline.text_to_image import TextToImage
-        from imagegen.weights.load import load_components
+        from imagegen.pipeline.opening import open_pipeline
         from imagegen_kernels import card as graphics_card
 
         graphics_card.choose(self._settings.kernels)
         if self._settings.threads is not None:
             torch.set_num_threads(self._settings.threads)
-        pipeline = TextToImage(load_components(card, self._settings.device), self._prompts)
+        pipeline = open_pipeline(card, self._settings.device, self._prompts)
         self._loaded = (card.path, pipeline)
         self._has_worked = True
         return pipeline

@@ -48,7 +48,7 @@ def fit(
 
     Raises OutOfMemory when not even one fits.
     """
-    ways = {"auto": (True, False), "keep": (True,), "evict": (False,)}[policy]
+    ways = {"auto": (True, False), "keep": (True,), "evict": (False,)}[policy if needs.evictable else "keep"]
     if free is None:
         return Fit(batch, ways[0])
     room = free + held
@@ -70,9 +70,9 @@ def fit(
 def _what_would_fit(
     needs: Needs, width: int, height: int, room: int, policy: Policy, photos: dict[str, int]
 ) -> str:
-    keep = policy == "keep"
+    keep = policy == "keep" or not needs.evictable
     found = []
-    if keep and needs.peak(width, height, keep_text_encoder=False, **photos) <= room:
+    if needs.evictable and keep and needs.peak(width, height, keep_text_encoder=False, **photos) <= room:
         found.append("IMAGEGEN_TEXT_ENCODER=evict")
     if any(photos.values()) and needs.peak(width, height, keep_text_encoder=keep) <= room:
         found.append("fewer or smaller photos")

@@ -16,24 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from imagegen.errors import CheckpointInvalid, ModelNotFound
+from imagegen.weights.families import DISTILLED, FAMILIES
 from imagegen.weights.locate import read_json
 
 log = logging.getLogger(__name__)
 
 BUNDLED = Path(__file__).parents[1] / "starter"
 FORMAT_VERSION = 1
-ARCHITECTURES = {"Flux2KleinPipeline": "flux2-klein"}
-"""Class name in model_index.json -> the architecture that pipeline/ runs."""
-
 REFERENCES, MOST_REFERENCES = 4, 16
 """Photos that FLUX.2 [klein] looks at, by its makers' word (docs.bfl.ai, editing overview), and the most that
 any imagegen.json may allow."""
-
-# What diffusers' Flux2KleinPipeline does when nobody says otherwise; the undistilled base models need
-# guidance and many steps.
-_DISTILLED = {"steps": 4, "guidance": 1.0}
-_UNDISTILLED = {"steps": 50, "guidance": 4.0}
-_KLEIN = {"width": 1024, "height": 1024, "text_length": 512, "text_encoder_out_layers": [9, 18, 27]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +37,8 @@ class ModelCard:
     text_length tokens a prompt is padded or cut to
     guidance    scale of classifier-free guidance; 1.0 is none
     references  most photos that it looks at while it makes one; 0 for a model that was never taught to
+    by_diffusers
+                whether diffusers' own pipeline runs it, not ours
     revision    12 hex digits that change with imagegen.json, model_index.json or any file's name or size
     disk_bytes  all files of the folder
     """
@@ -63,6 +57,7 @@ class ModelCard:
     text_encoder_out_layers: tuple[int, ...]
     guidance: float
     references: int
+    by_diffusers: bool
     disk_bytes: int
     revision: str
 
@@ -111,11 +106,12 @@ def read_card(folder: Path) -> ModelCard:
     index_file, own_file = folder / "model_index.json", folder / "imagegen.json"
     index = read_json(index_file)
     class_name = str(index.get("_class_name"))
-    if class_name not in ARCHITECTURES:
+    family = FAMILIES.get(class_name)
+    if family is None:
         raise CheckpointInvalid(
             f"{class_name} checkpoints are not supported",
             field=str(index_file),
-            hint=f"known: {', '.join(ARCHITECTURES)}",
+            hint=f"known: {', '.join(FAMILIES)}",
         )
     own = read_json(own_file) if own_file.is_file() else {}
     if own and own.get("format_version") != FORMAT_VERSION:
@@ -124,30 +120,30 @@ def read_card(folder: Path) -> ModelCard:
             field=str(own_file),
             hint="use the imagegen version that the model was made for",
         )
-    if own.get("architecture", ARCHITECTURES[class_name]) != ARCHITECTURES[class_name]:
+    if own.get("architecture", family.architecture) != family.architecture:
         raise CheckpointInvalid(
-            f"says {own['architecture']}, model_index.json says {ARCHITECTURES[class_name]}",
+            f"says {own['architecture']}, model_index.json says {family.architecture}",
             field=f"{own_file}: architecture",
         )
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    defaults = _Defaults(
-        _KLEIN | (_DISTILLED if index.get("is_distilled", False) else _UNDISTILLED), own, own_file
-    )
+    distilled = DISTILLED if not family.by_diffusers and index.get("is_distilled", False) else {}
+    defaults = _Defaults(family.defaults | distilled, own, own_file)
     return ModelCard(
         name=str(own.get("name", folder.resolve().name)),
         path=folder,
-        architecture=ARCHITECTURES[class_name],
+        architecture=family.architecture,
+        by_diffusers=family.by_diffusers,
         licence=str(own.get("licence", "unknown")),
         source=str(own.get("source", "unknown")),
         steps=defaults.positive("steps"),
         width=defaults.positive("width"),
         height=defaults.positive("height"),
         sizes=_sizes(own.get("sizes"), own_file),
-        multiple=_multiple(folder / "vae" / "config.json"),
+        multiple=family.multiple or _multiple(folder / "vae" / "config.json"),
         text_length=defaults.positive("text_length"),
         text_encoder_out_layers=defaults.layers("text_encoder_out_layers"),
         guidance=defaults.at_least_one("guidance"),
-        references=_references(own.get("references", REFERENCES), own_file),
+        references=0 if family.by_diffusers else _references(own.get("references", REFERENCES), own_file),
         disk_bytes=sum(file.stat().st_size for file in files),
         revision=_revision(folder, files),
     )

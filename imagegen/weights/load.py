@@ -62,7 +62,7 @@ def load_components(card: ModelCard, device: str = "auto", dtype: torch.dtype | 
     Raises CheckpointInvalid naming the file and tensor that is missing, left over, misshapen, truncated or
     unsupported.
     """
-    place = _device(device)
+    place = device_of(device)
     loader = _Loader(card.path, place, dtype)
     transformer = loader.load(
         "transformer",
@@ -122,7 +122,8 @@ def load_encoder(components: Components) -> Autoencoder:
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """The device of a setting: "auto" is cuda where there is one. Raises SettingsInvalid."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():

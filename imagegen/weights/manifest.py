@@ -38,6 +38,13 @@ def write_manifest(folder: Path, description: dict[str, Any]) -> None:
     write_atomically(folder / "imagegen.json", text.encode())
 
 
+def component_folders(folder: Path) -> list[Path]:
+    """The networks of a model in diffusers layout: folders with a config.json and tensors."""
+    return sorted(
+        config.parent for config in folder.glob("*/config.json") if any(config.parent.glob("*.safetensors"))
+    )
+
+
 def component_facts(folder: Path) -> dict[str, Any]:
     """Bytes and weights of a component by format, from the headers of its files: dense dtypes and the
     formats of config.json."""

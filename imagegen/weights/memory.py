@@ -13,7 +13,7 @@ from typing import Any
 
 from imagegen.weights.catalog import ModelCard
 from imagegen.weights.locate import read_json
-from imagegen.weights.manifest import COMPONENTS, component_facts
+from imagegen.weights.manifest import COMPONENTS, component_facts, component_folders
 
 BASE = 500_000_000
 """The process itself: Python, torch, the picture library."""
@@ -60,6 +60,8 @@ class Needs:
     """of a pixel of a photo while that is encoded"""
     dense: bool
     """whether the transformer could be quantised: nothing of it is packed"""
+    evictable: bool = True
+    """whether the text encoder can leave after its work"""
 
     @property
     def weights(self) -> int:
@@ -110,6 +112,8 @@ def memory_needs(card: ModelCard, formats: dict[str, str] | None = None, *, gpu:
 
     Raises CheckpointInvalid naming the file that cannot be read.
     """
+    if card.by_diffusers:
+        return _by_diffusers(card)
     facts = _components(card)
     config = {name: read_json(card.path / name / "config.json") for name in COMPONENTS}
     image, text, vae = config["transformer"], config["text_encoder"], config["vae"]
@@ -144,6 +148,30 @@ def memory_needs(card: ModelCard, formats: dict[str, str] | None = None, *, gpu:
         # in bfloat16 on a CPU: 4.9 maps at 1024x1024, 4.4 at 512x512.
         photo_pixel=5 * int((vae.get("block_out_channels") or [128])[0]) * narrow["vae"],
         dense=set(facts["transformer"]["formats"]) <= set(_DENSE),
+    )
+
+
+def _by_diffusers(card: ModelCard) -> Needs:
+    """Of a model that diffusers runs: all networks kept as stored, a pixel decoded in six maps of the
+    last level, and half as much for it while it is denoised. Rougher than for our own."""
+    facts = {folder.name: component_facts(folder) for folder in component_folders(card.path)}
+    parts = {name: int(found["bytes"]) for name, found in facts.items()}
+    text = sum(size for name, size in parts.items() if name.startswith("text_encoder"))
+    denoiser = sum(size for name, size in parts.items() if name in ("transformer", "unet"))
+    vae = sum(parts.values()) - text - denoiser
+    widths = read_json(card.path / "vae" / "config.json").get("block_out_channels") or [128]
+    pixel = 6 * 2 * int(widths[0])
+    return Needs(
+        card,
+        Part(denoiser, 0),
+        Part(text, 0),
+        Part(vae, 0),
+        token=pixel * card.multiple**2 // 2,
+        prompt=0,
+        pixel=pixel,
+        photo_pixel=0,
+        dense=False,
+        evictable=False,
     )
 
 

@@ -24,6 +24,7 @@ from imagegen.errors import (
     Overloaded,
 )
 from imagegen.photo import Photo
+from imagegen.pipeline.text_to_image import TextToImage
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings, load_settings
 
@@ -208,8 +209,6 @@ def test_a_batch_too_large_for_the_memory_is_made_in_parts(
         pipeline = pipeline_of(card)  # type: ignore[arg-type]
 
         class Narrow:
-            components = pipeline.components
-
             def generate(self, prompts: list[str], *arguments: object, **options: object) -> object:
                 sizes.append(len(prompts))
                 if len(prompts) > 1:
@@ -278,12 +277,13 @@ def test_the_text_encoder_leaves_where_memory_is_short(
     engine: Engine, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = engine.submit(_request(tiny_checkpoint)).result(timeout=60).pixels
-    assert engine._loaded is not None
-    encoder = engine._loaded[1].components.held_text_encoder
+    pipeline = engine._loaded[1] if engine._loaded else None
+    assert isinstance(pipeline, TextToImage)
+    encoder = pipeline.components.held_text_encoder
     before = encoder.is_held
     request = _request(tiny_checkpoint, width=128, height=128)
     needs = engine._needs(engine.check(request).card)
-    held = engine._loaded[1].held_bytes(needs)
+    held = pipeline.held_bytes(needs)
     short = needs.peak(128, 128) - 1 - held
     monkeypatch.setattr("imagegen.engine.engine.free_memory", lambda device: short)
     engine.submit(request).result(timeout=60)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from imagegen.errors import CheckpointInvalid
+from imagegen.weights.families import FAMILIES
 from imagegen.weights.importers.gguf_file import MAGIC, GgufFile
 from imagegen.weights.importers.names import (
     TEXT_ENCODER,
@@ -109,6 +110,13 @@ def _file(path: Path) -> Found:
 def _folder(folder: Path) -> Found:
     index_file, own_file = folder / "model_index.json", folder / "imagegen.json"
     index = read_json(index_file) if index_file.is_file() else dict(_KLEIN_INDEX)
+    family = FAMILIES.get(str(index.get("_class_name")))
+    if family is not None and family.by_diffusers:
+        raise CheckpointInvalid(
+            f"is a {index['_class_name']}, which runs as it is",
+            field=str(folder),
+            hint="copy the folder to the models folder (IMAGEGEN_MODELS_DIR)",
+        )
     components: dict[str, Component] = {}
     layouts = set()
     for config_file in sorted(folder.glob("*/config.json")):
