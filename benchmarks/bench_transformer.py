@@ -42,7 +42,7 @@ TEXT = 512
 CONTENDERS = ("ours", "diffusers_bf16")
 
 
-def ours(side: int) -> Callable[[], None]:
+def ours(side: int, device: str = "cpu", config: dict[str, Any] = CONFIG) -> Callable[[], None]:
     """A step of our transformer, built linear by linear so that no dense copy of all weights exists."""
     import torch
     from torch import nn
@@ -52,26 +52,29 @@ def ours(side: int) -> Callable[[], None]:
     from imagegen_kernels.formats import PackedWeight
 
     with torch.device("meta"):
-        transformer = Transformer(TransformerConfig(**CONFIG))
+        transformer = Transformer(TransformerConfig(**config))
     for name, module in list(transformer.named_modules()):
         if isinstance(module, nn.Linear) and "transformer_blocks." in name:
             rows, columns = module.weight.shape
-            low, high = (torch.randint(0, 256, (rows, columns // 4), dtype=torch.uint8) for _ in range(2))
+            low, high = (
+                torch.randint(0, 256, (rows, columns // 4), dtype=torch.uint8, device=device)
+                for _ in range(2)
+            )
             # A high bit only where the low one is set: 10 stands for nothing.
             packed = low & 0x55 | (high & 0xAA & low << 1)
-            scales = (0.02 * torch.exp(0.15 * torch.randn(rows, columns // 128))).half()
+            scales = (0.02 * torch.exp(0.15 * torch.randn(rows, columns // 128, device=device))).half()
             weight = PackedWeight(packed, scales, "ternary", (rows, columns), 128)
             transformer.set_submodule(name, QuantizedLinear(weight))
     for module in transformer.modules():
         for name, parameter in module.named_parameters(recurse=False):
-            dense = (0.02 * torch.randn(parameter.shape)).bfloat16()
+            dense = (0.02 * torch.randn(parameter.shape, device=device)).bfloat16()
             setattr(module, name, nn.Parameter(dense, requires_grad=False))
     rows = side // 16
     with torch.inference_mode():
-        modulation = transformer.modulations(torch.tensor([500.0]))[0]
+        modulation = transformer.modulations(torch.tensor([500.0], device=device))[0]
         rotary = transformer.rotary(TEXT, rows, rows)
-        text = transformer.embed_text(torch.randn(1, TEXT, CONFIG["joint_attention_dim"]))
-    latents = torch.randn(1, rows * rows, CONFIG["in_channels"]).bfloat16()
+        text = transformer.embed_text(torch.randn(1, TEXT, config["joint_attention_dim"], device=device))
+    latents = torch.randn(1, rows * rows, config["in_channels"], device=device).bfloat16()
 
     def step() -> None:
         with torch.inference_mode():
@@ -80,29 +83,32 @@ def ours(side: int) -> Callable[[], None]:
     return step
 
 
-def diffusers(side: int) -> Callable[[], None]:
+def diffusers(
+    side: int, device: str = "cpu", config: dict[str, Any] = CONFIG, compiled: bool = False
+) -> Callable[[], None]:
     """A step of diffusers' transformer in bfloat16."""
     import torch
     from diffusers import Flux2Transformer2DModel
 
     with torch.device("meta"):
-        transformer = Flux2Transformer2DModel(**CONFIG)
-    transformer = transformer.to(torch.bfloat16).to_empty(device="cpu")
+        transformer = Flux2Transformer2DModel(**config)
+    transformer = transformer.to(torch.bfloat16).to_empty(device=device)
     with torch.no_grad():
         for parameter in transformer.parameters():
             parameter.normal_(std=0.02)
+    run = torch.compile(transformer) if compiled else transformer
     rows = side // 16
-    latents = torch.randn(1, rows * rows, CONFIG["in_channels"]).bfloat16()
-    text = torch.randn(1, TEXT, CONFIG["joint_attention_dim"]).bfloat16()
-    image_ids, text_ids = torch.zeros(rows * rows, 4), torch.zeros(TEXT, 4)
+    latents = torch.randn(1, rows * rows, config["in_channels"], device=device).bfloat16()
+    text = torch.randn(1, TEXT, config["joint_attention_dim"], device=device).bfloat16()
+    image_ids, text_ids = (torch.zeros(count, 4, device=device) for count in (rows * rows, TEXT))
     image_ids[:, 1] = torch.arange(rows).repeat_interleave(rows)
     image_ids[:, 2] = torch.arange(rows).repeat(rows)
     text_ids[:, 3] = torch.arange(TEXT)
-    timestep = torch.tensor([0.5]).bfloat16()
+    timestep = torch.tensor([0.5], device=device).bfloat16()
 
     def step() -> None:
         with torch.inference_mode():
-            transformer(
+            run(
                 hidden_states=latents,
                 encoder_hidden_states=text,
                 timestep=timestep,
