@@ -15,6 +15,9 @@ The shapes are layers of the bundled model and of a 4B FLUX.2-klein, at their nu
 turn, round after round, until a shape's time is used up (at least three rounds). Wall seconds suffer from
 what else the machine does; processor seconds hardly do, but count threads that wait. `relative_error` is
 against float32 on the same weights: what quantising activations, folding or rounding to bfloat16 costs.
+`rates` are by the medians: TFLOP/s, GB/s of what has to be read and written once, and the fraction of the
+ceiling, which is the fastest square product of the same run, in int8 or, for bf16, in bfloat16. Peers on a
+GPU are in `bench_peers_4b`.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.machine import describe_machine, write_results
+from benchmarks.turns import bandwidth, ceiling, int8_ceiling
 from imagegen_kernels import dispatch, matmul
 from imagegen_kernels.formats import PackedWeight, dequantize, pack_ternary
 from imagegen_kernels.matmul import cpu, reference
@@ -113,17 +117,26 @@ def measure(m: int, n: int, k: int, narrow: bool, budget_s: float) -> dict[str, 
             run()
             wall[name].append(time.perf_counter() - started)
             processor[name].append(time.process_time() - started_processor)
+    each = 2 if narrow else 4
+    moved = {"ours": weight.packed.nbytes + weight.scales.nbytes, "onednn": n * k, "dynamic": n * k}
+    moved |= {"bf16": 2 * n * k, "fp32": 4 * n * k}
+    medians = {name: statistics.median(values) for name, values in wall.items()}
     return {
         "tokens": m,
         "out_features": n,
         "in_features": k,
+        "rates": {
+            name: {
+                "tflops": round(2 * m * n * k / median / 1e12, 4),
+                "gb_s": round((moved[name] + each * m * (n + k)) / median / 1e9, 2),
+            }
+            for name, median in medians.items()
+        },
         "first_call_s": round(first_call, 6),
         "rounds": len(wall["ours"]),
         "wall_s": {name: summary(values) for name, values in wall.items()},
         "times_as_fast": {
-            name: round(statistics.median(wall[name]) / statistics.median(wall["ours"]), 3)
-            for name in candidates
-            if name != "ours"
+            name: round(medians[name] / medians["ours"], 3) for name in candidates if name != "ours"
         },
         "processor_s": {name: summary(values) for name, values in processor.items()},
         "relative_error": {name: round(value, 5) for name, value in error.items()},
@@ -146,6 +159,7 @@ def main() -> None:
     )
     parser.add_argument("--budget", type=float, default=3.0, help="seconds a shape (three rounds at least)")
     parser.add_argument("--threads", type=int, help="threads of torch (default: its own choice)")
+    parser.add_argument("--shapes", type=int, help="only the first few, to see that it runs")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -155,8 +169,15 @@ def main() -> None:
     results["implementation"] = next(line for line in dispatch.describe("cpu") if line[0] == "matmul")
     results["shapes"] = []
     with torch.inference_mode():
-        for model, m, n, k in SHAPES:
+        results["ceiling_tflops"], results["int8_ceiling_tops"] = ceiling("cpu"), int8_ceiling("cpu")
+        results["copy_gb_s"] = bandwidth("cpu")
+        for model, m, n, k in SHAPES if options.shapes is None else SHAPES[: options.shapes]:
             row = {"model": model, **measure(m, n, k, model == "4B", options.budget)}
+            for name, rate in row["rates"].items():
+                top = {"bf16": results["ceiling_tflops"], "fp32": None}.get(
+                    name, results["int8_ceiling_tops"]
+                )
+                rate["of_ceiling"] = top and round(rate["tflops"] / top, 3)
             results["shapes"].append(row)
             times = "  ".join(f"{name} {s['median'] * 1e3:9.3f} ms" for name, s in row["wall_s"].items())
             print(f"{model:8}{m:5} x {k:5} -> {n:5}  {times}", flush=True)

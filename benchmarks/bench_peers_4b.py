@@ -31,7 +31,7 @@ from torch.nn.functional import linear
 
 from benchmarks.bench_matmul import random_weight
 from benchmarks.machine import describe_machine, write_results
-from benchmarks.turns import bandwidth, ceiling, take_turns
+from benchmarks.turns import bandwidth, ceiling, int8_ceiling, take_turns
 from imagegen_kernels import dispatch, matmul
 from imagegen_kernels.formats import PackedWeight, dequantize, pack_binary
 from imagegen_kernels.matmul import reference
@@ -179,6 +179,7 @@ def main() -> None:
     with torch.inference_mode():
         # Short on purpose where it is only tried out.
         results["ceiling_tflops"] = top = ceiling(options.device, 0.0 if options.tiny else 1.0)
+        results["int8_ceiling_tops"] = int8_ceiling(options.device, 0.0 if options.tiny else 1.0)
         results["copy_gb_s"] = copied = bandwidth(options.device, 0.0 if options.tiny else 1.0)
         results["shapes"] = []
         for m in tokens:

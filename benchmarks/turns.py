@@ -61,6 +61,16 @@ def ceiling(device: str, budget_s: float = 1.0) -> float:
     return round(best, 4)
 
 
+def int8_ceiling(device: str, budget_s: float = 1.0) -> float:
+    """As `ceiling`, in int8 with int32 sums."""
+    best = 0.0
+    for side in CPU_SIDES if device == "cpu" else GPU_SIDES:
+        pair = [torch.randint(-127, 128, (side, side), dtype=torch.int8, device=device) for _ in range(2)]
+        product = functools.partial(torch._int_mm, *pair)
+        best = max(best, 2 * side**3 / take_turns({"": product}, budget_s, device)[""]["min"] / 1e12)
+    return round(best, 4)
+
+
 def bandwidth(device: str, budget_s: float = 1.0) -> float:
     """GB/s read and written by copying 256 MB."""
     source = torch.empty(1 << 28, dtype=torch.uint8, device=device)
