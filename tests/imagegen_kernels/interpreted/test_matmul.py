@@ -92,3 +92,23 @@ def test_the_largest_codes_do_not_overflow() -> None:
     x[1, ::3] = -1
     weight = weight_of("binary-row", 3, 12288)
     assert torch.equal(gpu.linear(x, gpu.prepared(weight)), reference.matmul(x, weight))
+
+
+@pytest.mark.parametrize("ahead", [0, 9])
+def test_a_fused_linear_writes_into_something_wider(ahead: int) -> None:
+    x, weight = torch.randn(2, 5, 128), weight_of("ternary-128", ahead + 2 * 21, 128)
+    expected = reference.matmul(x, weight)
+    both = torch.full((2, 6, 30), torch.nan)
+    by_channel = torch.empty(21, 5, 2).transpose(0, 2)
+    for gated in (both[:, 1:, 9:], by_channel):  # rows that do not lie at one distance; no dense row
+        plain = torch.empty(2, 5, ahead)
+        gpu.linear_swiglu(x, gpu.prepared(weight), plain, gated)
+        assert torch.equal(plain, expected[..., :ahead])
+        torch.testing.assert_close(gated, swiglu(expected[..., ahead:]), rtol=1e-5, atol=1e-4)
+    assert both[:, 0].isnan().all()
+    assert both[..., :9].isnan().all()
+
+
+def test_no_tokens() -> None:
+    weight = weight_of("ternary-128", 8, 128)
+    assert tuple(gpu.linear(torch.empty(0, 128), gpu.prepared(weight)).shape) == (0, 8)
