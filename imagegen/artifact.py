@@ -16,7 +16,7 @@ from imagegen.store.files import write_atomically
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from imagegen_postprocess import FinishReport, Identity, Preset, Recipe
+    from imagegen_postprocess import FinishReport, Identity, Preset, Recipe, SignedFile
 
 Format = Literal["png", "jpeg", "webp"]
 LEAST_QUALITY = 50
@@ -71,6 +71,7 @@ class Artifact:
                 positions of the transformer that the photos which it looked at took
     exif        EXIF data for the file, as the recipe's `metadata` allows it
     identity    who signs the file; None for nobody
+    parent      the signed file that it was made from, which a signed file names
     """
 
     picture: Image
@@ -83,6 +84,7 @@ class Artifact:
     reference_tokens: int = 0
     exif: bytes | None = field(default=None, repr=False)
     identity: Identity | None = field(default=None, repr=False)
+    parent: SignedFile | None = field(default=None, repr=False)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -149,7 +151,14 @@ class Artifact:
         from imagegen_postprocess import sign
 
         made = self.provenance
-        return sign(file, format, self.identity, source_type=made.digital_source_type, software=made.software)
+        return sign(
+            file,
+            format,
+            self.identity,
+            source_type=made.digital_source_type,
+            software=made.software,
+            parent=self.parent,
+        )
 
     def save(self, path: str | Path, format: Format | None = None) -> Path:
         """Writes the picture to `path` in one move (never half a file) and returns it.

@@ -137,7 +137,7 @@ class Studio:
 
         The seconds of the whole are on the first artifact.
         """
-        from imagegen_postprocess import embed_watermark, has_room, kept_exif, origin_of
+        from imagegen_postprocess import embed_watermark, has_room, kept_exif, origin_of, signed_file_of
 
         started = time.perf_counter()
         origin = origin_of(picture)
@@ -157,6 +157,7 @@ class Studio:
                 report=finished.report,
                 exif=kept_exif(picture, recipe.metadata),
                 identity=self._identity,
+                parent=signed_file_of(picture),
             )
             for recipe, finished, each, spent in zip(recipes, results, pictures, seconds, strict=True)
         ]
@@ -171,7 +172,7 @@ class Studio:
         Raises InvalidRequest naming "cutout", InputFileInvalid naming "picture" (also where it shows no
         product), MissingDependency.
         """
-        from imagegen_postprocess import isolate, origin_of
+        from imagegen_postprocess import isolate, origin_of, signed_file_of
 
         started = time.perf_counter()
         origin = origin_of(picture)
@@ -183,6 +184,7 @@ class Studio:
             timings={"cutout": time.perf_counter() - started},
             report=done.report,
             identity=self._identity,
+            parent=signed_file_of(picture),
         )
 
     def models(self) -> list[ModelCard]:

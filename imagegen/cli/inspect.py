@@ -80,5 +80,6 @@ _STATES = {
 def _credentials(found: Credentials | None, *, there: bool) -> str:
     if found is None:
         return "a manifest that cannot be read" if there else "no manifest"
-    said = "; ".join(filter(None, (found.signer, found.software, ", ".join(found.source_types))))
+    made_from = f"made from a file of {', '.join(found.made_from)}" if found.made_from else None
+    said = "; ".join(filter(None, (found.signer, found.software, ", ".join(found.source_types), made_from)))
     return ": ".join(filter(None, (_STATES[found.state], said, ", ".join(found.problems))))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from imagegen_postprocess.marketplaces.catalog import load_preset, preset_names
     from imagegen_postprocess.marketplaces.checker import CheckReport, check
     from imagegen_postprocess.marketplaces.preset import Preset
+    from imagegen_postprocess.provenance.c2pa import SignedFile, signed_file_of
     from imagegen_postprocess.provenance.certificate import Identity, local_identity, read_identity
     from imagegen_postprocess.provenance.credentials import Credentials, read_credentials, sign
     from imagegen_postprocess.provenance.file_facts import FileFacts, origin_of, read_facts
@@ -70,6 +71,7 @@ __all__ = [
     "ProductNotFound",
     "Recipe",
     "RecipeInvalid",
+    "SignedFile",
     "StepReport",
     "Watermark",
     "check",
@@ -98,6 +100,7 @@ __all__ = [
     "recipe_names",
     "recipe_text",
     "sign",
+    "signed_file_of",
     "title_of",
     "to_document",
 ]
@@ -122,6 +125,7 @@ _HOMES = {
     "ProductNotFound": "errors",
     "Recipe": "recipe",
     "RecipeInvalid": "errors",
+    "SignedFile": "provenance.c2pa",
     "StepReport": "report",
     "Watermark": "provenance.watermark",
     "check": "marketplaces.checker",
@@ -150,6 +154,7 @@ _HOMES = {
     "recipe_names": "recipes.catalog",
     "recipe_text": "recipes.catalog",
     "sign": "provenance.credentials",
+    "signed_file_of": "provenance.c2pa",
     "title_of": "recipes.document",
     "to_document": "recipes.document",
 }

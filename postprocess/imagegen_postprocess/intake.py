@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from imagegen_postprocess.errors import PictureInvalid
+from imagegen_postprocess.provenance.c2pa import keep_signed_file
 from imagegen_postprocess.report import Detail, StepNote
 from imagegen_postprocess.subject import Plane, Subject
 
@@ -60,6 +61,7 @@ def open_picture(source: Path | bytes, *, name: str | None = None) -> Image.Imag
         if isinstance(error, PictureInvalid):
             raise
         raise PictureInvalid(f"{name} is damaged or truncated: {error}", field="picture") from error
+    keep_signed_file(picture, data)
     return picture
 
 

@@ -49,6 +49,19 @@ def test_what_was_signed_on_this_machine_is_known_to_it(
     assert told["credentials"]["state"] == "valid"
 
 
+def test_finishing_a_signed_photo_names_it(
+    imagegen: Imagegen, generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGEGEN_CONTENT_CREDENTIALS", "true")
+    monkeypatch.setenv("IMAGEGEN_DATA_DIR", str(tmp_path / "data"))
+    assert imagegen("finish", generated, "--out", tmp_path / "once").code == 0
+    assert imagegen("finish", tmp_path / "once" / "made.png", "--out", tmp_path / "twice").code == 0
+    told = imagegen("inspect", tmp_path / "twice" / "made.png", "--json").json()["credentials"]
+    assert told["state"] == "trusted"
+    assert [made.split()[0] for made in told["made_from"]] == ["imagegen"]
+    assert "made from a file of imagegen" in imagegen("inspect", tmp_path / "twice" / "made.png").out
+
+
 def test_a_photo_keeps_no_place_and_a_generated_picture_keeps_its_mark(
     imagegen: Imagegen, generated: Path, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from imagegen_postprocess import (
     CertificateInvalid,
     Identity,
+    SignedFile,
     encode,
     local_identity,
     open_picture,
@@ -23,6 +24,7 @@ from imagegen_postprocess import (
     read_credentials,
     read_identity,
     sign,
+    signed_file_of,
 )
 
 SOURCE, SOFTWARE = "trainedAlgorithmicMedia", "imagegen 9.9.9"
@@ -101,6 +103,65 @@ def test_a_changed_file_is_no_longer_valid(format: str, identity: Identity) -> N
     assert found is not None
     assert found.state == "invalid"
     assert found.problems
+
+
+def finished(photo: bytes, format: str, identity: Identity) -> bytes:
+    """What finishing makes of a photo, without the finishing."""
+    picture = open_picture(photo)
+    file = encode(picture.convert("RGB").rotate(180), format, source_type=SOURCE)
+    parent = signed_file_of(picture)
+    return sign(file, format, identity, source_type=SOURCE, software=SOFTWARE, parent=parent)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("before", FORMATS)
+def test_the_manifest_of_the_photo_becomes_an_ingredient(
+    before: str, format: str, identity: Identity
+) -> None:
+    import c2pa
+
+    photo = encode(Image.new("RGB", (64, 48), (30, 90, 200)), before, source_type=SOURCE)
+    photo = sign(photo, before, identity, source_type="digitalCapture", software="camera 1.2")
+    file = finished(photo, format, identity)
+    with c2pa.Reader(f"image/{format}", io.BytesIO(file)) as reader:  # with none of our own settings
+        told, state = json.loads(reader.json()), reader.get_validation_state()
+    active = told["manifests"][told["active_manifest"]]
+    (ingredient,) = active["ingredients"]
+    parent = told["manifests"][ingredient["active_manifest"]]
+    assert state == "Valid"
+    assert ingredient["relationship"] == "parentOf"
+    assert parent["claim_generator_info"][0]["name"] == "camera"
+    actions = [action["action"] for each in active["assertions"] for action in each["data"]["actions"]]
+    assert actions == ["c2pa.opened", "c2pa.edited"]
+    found = read_credentials(file, format, identity.chain)
+    assert found is not None
+    assert (found.state, found.made_from, found.source_types) == ("trusted", ("camera 1.2",), (SOURCE,))
+
+
+def test_a_broken_manifest_is_carried_on_as_broken_and_the_new_one_is_whole(identity: Identity) -> None:
+    import c2pa
+
+    photo = bytearray(signed("png", identity))
+    photo[photo.index(b"IDAT") + 24] ^= 1
+    parent = SignedFile("png", bytes(photo))
+    file = encode(Image.new("RGB", (64, 48)), "png", source_type=SOURCE)
+    file = sign(file, "png", identity, source_type=SOURCE, software=SOFTWARE, parent=parent)
+    with c2pa.Reader("image/png", io.BytesIO(file)) as reader:
+        told = json.loads(reader.json())
+    (ingredient,) = told["manifests"][told["active_manifest"]]["ingredients"]
+    failures = ingredient["validation_results"]["activeManifest"]["failure"]
+    assert "assertion.dataHash.mismatch" in [failure["code"] for failure in failures]
+    found = read_credentials(file, "png", identity.chain)
+    assert found is not None
+    assert found.state == "trusted"
+
+
+def test_a_photo_without_a_manifest_has_nothing_to_carry_on(identity: Identity) -> None:
+    picture = open_picture(encode(Image.new("RGB", (64, 48)), "jpeg"))
+    assert signed_file_of(picture) is None
+    found = read_credentials(signed("jpeg", identity), "jpeg")
+    assert found is not None
+    assert found.made_from == ()
 
 
 def test_a_file_without_a_manifest_has_no_credentials(identity: Identity) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from PIL import ExifTags, Image
@@ -47,6 +51,38 @@ def test_only_what_the_policy_names_is_kept(photo: Image.Image, policy: str, for
     assert not found.get_ifd(GPS)
     assert b"secret" not in file
     assert b"12345" not in file
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("policy", ["none", "credit", "camera"])
+def test_exiftool_finds_no_place_in_what_is_made_of_a_photo_full_of_them(
+    policy: str, format: str, tmp_path: Path
+) -> None:
+    exiftool = shutil.which("exiftool")
+    if exiftool is None:
+        pytest.skip("exiftool is not installed (Debian: libimage-exiftool-perl)")
+    file = tmp_path / "photo.jpg"
+    Image.new("RGB", (64, 48), "white").save(file)
+    places = ["-GPSLatitude=23.5", "-GPSLatitudeRef=S", "-GPSLongitude=46.6", "-XMP-exif:GPSLatitude=23.5"]
+    places += ["-IPTC:City=Curitiba", "-XMP-photoshop:City=Curitiba", "-XMP-iptcCore:Location=Centro"]
+    command = [exiftool, "-q", "-overwrite_original", "-Artist=Ana", *places, str(file)]
+    subprocess.run(command, check=True)
+
+    def told(path: Path) -> str:
+        command = [exiftool, "-json", "-G1", "-a", "-ee", "-u", str(path)]
+        (found,) = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        return json.dumps({key: value for key, value in found.items() if "System" not in key})
+
+    assert all(place in told(file) for place in ("GPSLatitude", "Curitiba", "Centro"))
+    photo = open_picture(file)
+    made = tmp_path / f"made.{format}"
+    picture = photo.convert("RGB")
+    made.write_bytes(
+        encode(picture, format, source_type="algorithmicallyEnhanced", exif=kept_exif(photo, policy))
+    )
+    found = told(made)
+    assert not any(place in found for place in ("GPS", "Curitiba", "Centro"))
+    assert ("Ana" in found) == (policy != "none")
 
 
 def test_a_photo_without_exif_keeps_nothing() -> None:

@@ -32,6 +32,7 @@ def test_the_public_face() -> None:
             "ProductNotFound",
             "Recipe",
             "RecipeInvalid",
+            "SignedFile",
             "StepReport",
             "Watermark",
             "check",
@@ -60,6 +61,7 @@ def test_the_public_face() -> None:
             "recipe_names",
             "recipe_text",
             "sign",
+            "signed_file_of",
             "title_of",
             "to_document",
         ]

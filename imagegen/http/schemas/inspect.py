@@ -15,6 +15,7 @@ class CredentialsFound(BaseModel):
     signer: str | None
     software: str | None
     source_types: list[str]
+    made_from: list[str] = Field(description="what wrote the manifests of the files that it was made from")
     problems: list[str]
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
+from PIL import Image
+
+_INFO = "c2pa_file"  # where an opened picture keeps the file that it came from
 Chunks = Iterator[tuple[bytes, bytes]]
 
 
@@ -15,6 +19,27 @@ def has_manifest(data: bytes, format: str) -> bool:
     """
     walk = _WALKS.get(format)
     return walk is not None and any(_is_manifest(kind, content) for kind, content in walk(data))
+
+
+@dataclass(frozen=True)
+class SignedFile:
+    """A file that carries a manifest. format: "jpeg", "png", "webp" or "avif"."""
+
+    format: str
+    data: bytes = field(repr=False)
+
+
+def keep_signed_file(picture: Image.Image, data: bytes) -> None:
+    """Has an opened picture remember its file, when that carries a manifest: what is made of it can name it."""
+    format = (picture.format or "").lower().replace("mpo", "jpeg")
+    if has_manifest(data, format):
+        picture.info[_INFO] = SignedFile(format, data)
+
+
+def signed_file_of(picture: Image.Image) -> SignedFile | None:
+    """The file with a manifest that a picture was opened from; None when there is none."""
+    found = picture.info.get(_INFO)
+    return found if isinstance(found, SignedFile) else None
 
 
 def _is_manifest(kind: bytes, content: bytes) -> bool:
