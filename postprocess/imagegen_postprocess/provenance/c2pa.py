@@ -30,7 +30,7 @@ class SignedFile:
 
 
 def keep_signed_file(picture: Image.Image, data: bytes) -> None:
-    """Has an opened picture remember its file, when that carries a manifest: what is made of it can name it."""
+    """Has an opened picture remember its file where that carries a manifest, so that it can be named."""
     format = (picture.format or "").lower().replace("mpo", "jpeg")
     if has_manifest(data, format):
         picture.info[_INFO] = SignedFile(format, data)

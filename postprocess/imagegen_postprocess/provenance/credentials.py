@@ -62,8 +62,8 @@ def sign(
     format: "png", "jpeg" or "webp". source_type: a code of IPTC's digital source types. software: name and
     version, as "imagegen 0.1.0". parent: the signed file that this one was made from; its manifest is taken
     into the new one as its ingredient, whether or not it is valid: what c2pa finds wrong with it is kept
-    beside it. Adds about 3 kB and the parent's manifest. Raises CertificateInvalid for a certificate that c2pa
-    refuses.
+    beside it. Adds about 3 kB and the parent's manifest. Raises CertificateInvalid for a certificate that
+    c2pa refuses.
     """
     import c2pa
 
