@@ -217,13 +217,20 @@ def _fill(limit: Limit, evidence: _Evidence) -> _Reading:
 
 
 def _overlays(limit: Limit, evidence: _Evidence) -> _Reading:
-    parts = evidence.look.parts
-    if parts is None:
+    look = evidence.look
+    if look.parts is None:
         return _Reading(None, None, "the background is not plain: not looked for")
-    if parts > 1:
-        note = f"{parts} things stand apart: a text, a logo, or a product of several parts (low confidence)"
-        return _Reading(parts, False, note)
-    return _Reading(parts, None, "nothing stands beside the product; on the product it is not looked for")
+    if look.panels:
+        note = f"{look.panels} even patches as a bar or badge has them (medium confidence)"
+        return _Reading(look.parts, False, note)
+    if look.parts > 1:
+        note = (
+            f"{look.parts} things stand apart: a text, a logo, or a product of several parts (low confidence)"
+        )
+        return _Reading(look.parts, False, note)
+    return _Reading(
+        look.parts, None, "nothing stands beside the product; what lies over it was not looked for"
+    )
 
 
 def _border(limit: Limit, evidence: _Evidence) -> _Reading:

@@ -7,7 +7,7 @@ it is not, nobody can say by measuring what is product and what is room, and not
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -21,6 +21,10 @@ SAME = 16  # code values; JPEG's ringing at quality 50 stays below, a white prod
 EXACT = 1  # code value; decoders round a pure colour by as much
 SPECK = 1e-5  # of the frame; smaller parts are noise
 PART = 2e-4  # of the frame; smaller parts are crumbs and shadows' rims, no text
+FLAT = 6  # code values within 5 x 5 pixels: more even than a photographed surface, after JPEG's ringing
+PANEL = 4e-3  # of the frame; smaller flat patches are highlights and buttons
+CONVEX = 0.9  # area / area of the convex hull: flat patches of products have ragged outlines (0.8 at most)
+STANDS_OUT = 40  # code values from the backdrop
 FRAME_DEPTH = 0.03  # of the shorter side; deeper, a border cannot be told from a square product
 WORKING_PIXELS = 4_200_000
 
@@ -31,7 +35,8 @@ _OPAQUE = 128
 class Look:
     """backdrop: the ring's median colour, None when transparent. plain: the ring has one colour. fill:
     longest side of the product's box / that side of the frame; parts: separate things that differ from the
-    ring; both None unless plain. border: a line of one colour runs around the picture, all the way.
+    ring; panels: even patches with a convex outline, as bars and badges are drawn; all None unless plain.
+    border: a line of one colour runs around the picture, all the way.
     """
 
     backdrop: tuple[int, int, int] | None
@@ -39,6 +44,7 @@ class Look:
     fill: float | None
     parts: int | None
     border: bool
+    panels: int | None = None
 
 
 def look_at(picture: Image.Image) -> Look:
@@ -55,7 +61,8 @@ def look_at(picture: Image.Image) -> Look:
     border = _has_border(small)
     if (_distance(edge[None], middle) <= SAME).mean() < PLAIN_SHARE:
         return Look(backdrop, plain=False, fill=None, parts=None, border=border)
-    return _product(backdrop, _distance(small, middle) > SAME, border=border)
+    found = _product(backdrop, _distance(small, middle) > SAME, border=border)
+    return replace(found, panels=_panels(small, middle))
 
 
 def share_of_ring(picture: Image.Image, colour: tuple[int, int, int]) -> float:
@@ -93,14 +100,38 @@ def _product(backdrop: tuple[int, int, int] | None, product: Mask, *, border: bo
     things = boxes[1:]  # the first is the backdrop
     things = things[things[:, cv2.CC_STAT_AREA] >= max(2, SPECK * product.size)]
     if not len(things):
-        return Look(backdrop, plain=True, fill=0.0, parts=0, border=border)
+        return Look(backdrop, plain=True, fill=0.0, parts=0, border=border, panels=0)
     left, top = things[:, cv2.CC_STAT_LEFT], things[:, cv2.CC_STAT_TOP]
     across = (left + things[:, cv2.CC_STAT_WIDTH]).max() - left.min()
     down = (top + things[:, cv2.CC_STAT_HEIGHT]).max() - top.min()
     parts = int((things[:, cv2.CC_STAT_AREA] >= PART * product.size).sum())
     return Look(
-        backdrop, plain=True, fill=float(max(across / width, down / height)), parts=parts, border=border
+        backdrop,
+        plain=True,
+        fill=float(max(across / width, down / height)),
+        parts=parts,
+        border=border,
+        panels=0,
     )
+
+
+def _panels(pixels: Pixels, backdrop: Pixels) -> int:
+    """Patches that no camera has seen: of one even colour, unlike the backdrop's, with a convex outline."""
+    window = np.ones((5, 5), np.uint8)
+    spread = (cv2.dilate(pixels, window) - cv2.erode(pixels, window)).max(axis=-1)
+    even = ((spread <= FLAT) & (_distance(pixels, backdrop) > STANDS_OUT)).astype(np.uint8)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(even, connectivity=4)
+    found = 0
+    for patch in range(1, count):
+        left, top, width, height, area = boxes[patch]
+        if area < PANEL * even.size:
+            continue
+        alone = (labels[top : top + height, left : left + width] == patch).astype(np.uint8)
+        outlines, _ = cv2.findContours(alone, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        outline = max(outlines, key=cv2.contourArea)
+        hull = cv2.contourArea(cv2.convexHull(outline))
+        found += cv2.contourArea(outline) >= CONVEX * max(hull, 1.0)
+    return found
 
 
 def _enclosed(product: Mask) -> Pixels:
