@@ -1,6 +1,7 @@
 """Large weights, which stay packed: every call unpacks them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from imagegen_kernels import matmul, matmul_swiglu
 from imagegen_kernels.formats import (
     PackedWeight,
+    pack_base3,
     pack_ternary,
     quantize_binary,
     quantize_int4,
@@ -18,6 +20,12 @@ from imagegen_kernels.formats import (
 from imagegen_kernels.matmul import cpu, reference, unpacking
 from imagegen_kernels.matmul_swiglu import reference as specification
 
+
+def in_base3(weight: PackedWeight) -> PackedWeight:
+    """As an imported model's files hold it."""
+    return replace(weight, packed=pack_base3(weight.codes), base3=True)
+
+
 WEIGHTS: dict[str, Callable[[Tensor], PackedWeight]] = {
     "binary": quantize_binary,
     "ternary": quantize_ternary,
@@ -25,6 +33,7 @@ WEIGHTS: dict[str, Callable[[Tensor], PackedWeight]] = {
     "int8": quantize_int8,
     "int4 with zero points": lambda dense: quantize_int4(dense, 64, True),
     "ternary in groups of 256": lambda dense: quantize_ternary(dense, 256),
+    "ternary in base 3": lambda dense: in_base3(quantize_ternary(dense)),
     "ternary, a scale a row": lambda dense: quantize_ternary(dense, dense.shape[1]),
     "int8 in groups of 128": lambda dense: quantize_int8(dense, 128),
 }
