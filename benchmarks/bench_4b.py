@@ -7,6 +7,10 @@ bfloat16 and FLUX.2's autoencoder, of the true shapes. They are written, importe
 text encoder in int8), verified and run, each in a process of its own so that its peak memory is known; the
 scratch folder is emptied at the end. What pictures look like is not what this measures.
 
+Run again with the same --scratch it goes on behind the last stage that was finished (an import, in the middle
+of it). `--layers 1` is a proof in minutes: one double-stream and one single-stream block of the transformer
+and as many layers of the text encoder, at the true widths; its result is named so.
+
 `peak_rss_gb` counts mapped files, which the kernel takes back when it needs room; `peak_anonymous_gb` is what
 must fit. `cpu_s` is the time of all threads: on a machine that does other work too the seconds are an upper
 limit, and this hardly moves.
@@ -90,8 +94,8 @@ class Peak:
         }
 
 
-def write(folder: Path) -> dict[str, Any]:
-    """The checkpoint in diffusers layout, shard by shard."""
+def write(folder: Path, layers: int | None) -> dict[str, Any]:
+    """The checkpoint in diffusers layout, shard by shard; what an earlier run left is begun anew."""
     import torch
     from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler
 
@@ -101,6 +105,7 @@ def write(folder: Path) -> dict[str, Any]:
     from imagegen.weights.config import read_config
     from imagegen.weights.importers import names
 
+    shutil.rmtree(folder, ignore_errors=True)
     generator = torch.Generator().manual_seed(0)
     # Drawn once and read from changing places: as good as new numbers here, and a twentieth of the time.
     codes = torch.randint(-1, 2, (1 << 26,), generator=generator, dtype=torch.int8)
@@ -124,11 +129,16 @@ def write(folder: Path) -> dict[str, Any]:
             return torch.ones(shape, dtype=torch.bfloat16)
         return run(normal, shape[0] * shape[1]).view(shape) * shape[1] ** -0.5
 
+    blocks = {"num_layers": layers, "num_single_layers": layers} if layers else {}
+    image_config = TRANSFORMER | blocks
+    chosen = [1, 1, 1] if layers else [9, 18, 27]
     with torch.device("meta"):
-        image = Transformer(read_config(TransformerConfig, TRANSFORMER))
-        text = TextEncoder(read_config(TextEncoderConfig, TEXT_ENCODER), (27,))
-    _write_shards(folder / "transformer", TRANSFORMER, _stored(image, "", names.TRANSFORMER), ternary)
+        image = Transformer(read_config(TransformerConfig, image_config))
+        text = TextEncoder(read_config(TextEncoderConfig, TEXT_ENCODER), tuple(chosen))
+    _write_shards(folder / "transformer", image_config, _stored(image, "", names.TRANSFORMER), ternary)
     _write_shards(folder / "text_encoder", TEXT_ENCODER, _stored(text, "model.", names.TEXT_ENCODER), dense)
+    own = {"format_version": 1, "defaults": {"text_encoder_out_layers": chosen}}
+    (folder / "imagegen.json").write_text(json.dumps(own))
     AutoencoderKLFlux2().to(torch.bfloat16).save_pretrained(folder / "vae")
     FlowMatchEulerDiscreteScheduler(shift=3.0).save_pretrained(folder / "scheduler")
     shutil.copytree(BUNDLED / "tokenizer", folder / "tokenizer")
@@ -252,10 +262,10 @@ def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def stage(name: str, scratch: Path) -> dict[str, Any]:
+def stage(name: str, scratch: Path, layers: int | None) -> dict[str, Any]:
     source, models = scratch / "klein-unpacked", scratch / "models"
     if name == "write":
-        return write(source)
+        return write(source, layers)
     if name == "import":
         return import_(source, models)
     if name == "verify":
@@ -271,16 +281,25 @@ def main() -> None:
     )
     parser.add_argument("--scratch", type=Path, required=True, help="a folder with 25 GB to spare")
     parser.add_argument("--stages", default="write,import,verify,256,512", help="what to run, in this order")
+    parser.add_argument("--layers", type=int, help="of the transformer and text encoder, for a proof")
+    parser.add_argument("--again", action="store_true", help="repeat stages that were finished before")
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     parser.add_argument("--keep", action="store_true", help="leave the files")
     options = parser.parse_args()
     if options.stage:
-        print(json.dumps(stage(options.stage, options.scratch)))
+        print(json.dumps(stage(options.stage, options.scratch, options.layers)))
         return
-    so_far = options.scratch / "results.json"  # of stages that ran before, with --keep
+    options.scratch.mkdir(parents=True, exist_ok=True)
+    so_far = options.scratch / "results.json"  # of stages that ran before
     results: dict[str, Any] = json.loads(so_far.read_text()) if so_far.is_file() else {"benchmark": "4b"}
+    if so_far.is_file() and results.get("layers") != options.layers:
+        parser.error(f"{options.scratch} holds a run with --layers {results.get('layers')}")
+    results["layers"] = options.layers
     results["machine"] = describe_machine()
     for name in options.stages.split(","):
+        if not options.again and (f"picture_{name}" if name.isdigit() else name) in results:
+            print(f"{name}: done before", flush=True)
+            continue
         command = [
             sys.executable,
             "-m",
@@ -289,6 +308,7 @@ def main() -> None:
             str(options.scratch),
             "--stage",
             name,
+            *([] if options.layers is None else ["--layers", str(options.layers)]),
         ]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         facts = json.loads(done.stdout.splitlines()[-1])
@@ -296,7 +316,7 @@ def main() -> None:
         print(name, json.dumps(facts), flush=True)
         results["machine"]["load_average_at_the_end"] = describe_machine()["load_average"]
         so_far.write_text(json.dumps(results))
-        print(write_results("4b", "cpu", results))
+        print(write_results("4b" if options.layers is None else "4b-proof", "cpu", results))
     if not options.keep:
         shutil.rmtree(options.scratch)
 

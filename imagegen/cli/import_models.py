@@ -19,6 +19,10 @@ TextEncoderFormat = Annotated[str, typer.Option(help="Of the text encoder: keep,
 GroupSize = Annotated[
     int | None, typer.Option(help="Columns that share a scale; none is 128, int4 64, int8 the row.")
 ]
+LowRank = Annotated[
+    int,
+    typer.Option(min=0, max=512, help="Rank of a 16-bit correction beside each int4 weight; 0 is none."),
+]
 Licence = Annotated[str | None, typer.Option(help="What to write down as the licence.")]
 RestFrom = Annotated[
     Path | None, typer.Option(help="A folder that has what the source lacks, as text encoder and VAE.")
@@ -89,6 +93,7 @@ def quantize(
     format: Format = "int8",
     text_encoder: TextEncoderFormat = "int8",
     group_size: GroupSize = None,
+    low_rank: LowRank = 0,
     sheet: Annotated[
         Path | None, typer.Option(help="A PNG to write: pictures of the model above the new one's.")
     ] = None,
@@ -109,7 +114,7 @@ def quantize(
         )
     models_dir = load_settings().models_dir
     card = find_model(model, models_dir)
-    options = _options(format, text_encoder, group_size, card.licence)
+    options = _options(format, text_encoder, group_size, card.licence, low_rank)
     with transfer_bar(f"quantising {card.name}") as bar:
         imported = import_model(card.path, name, models_dir, options, None, bar.show)
     pictures = None
@@ -120,13 +125,15 @@ def quantize(
     if not json:
         from imagegen.cli.table import print_table
 
-        columns = ("layer", "format", "relative error", "SNR")
+        columns = ("layer", "format", "relative error", "SNR", *(("without low rank",) if low_rank else ()))
         print_table(columns, [_row(layer, note) for layer, note in imported.layers.items()])
     _report(imported, json, pictures)
 
 
-def _row(layer: str, note: dict[str, Any]) -> tuple[str, str, str, str]:
-    return layer, note["format"], f"{note['error']:.2%}", f"{snr_db(note['error']):.1f} dB"
+def _row(layer: str, note: dict[str, Any]) -> tuple[str, ...]:
+    row = (layer, note["format"], f"{note['error']:.2%}", f"{snr_db(note['error']):.1f} dB")
+    without = note.get("error_without_low_rank")
+    return row if without is None else (*row, f"{without:.2%}")
 
 
 def snr_db(error: float) -> float:
@@ -157,7 +164,9 @@ def _report(imported: Imported, json: bool, pictures: list[dict[str, Any]] | Non
     )
 
 
-def _options(format: str, text_encoder: str, group_size: int | None, licence: str | None) -> Options:
+def _options(
+    format: str, text_encoder: str, group_size: int | None, licence: str | None, low_rank: int = 0
+) -> Options:
     from imagegen.errors import InvalidRequest
     from imagegen.weights.importers.convert import FORMATS
     from imagegen.weights.importers.importing import Options
@@ -165,4 +174,6 @@ def _options(format: str, text_encoder: str, group_size: int | None, licence: st
     for field, value in (("--format", format), ("--text-encoder", text_encoder)):
         if value not in FORMATS:
             raise InvalidRequest(f"{value!r} is no format", field=field, hint=f"one of {', '.join(FORMATS)}")
-    return Options(format, text_encoder, group_size, licence)  # type: ignore[arg-type]
+    if low_rank and "int4" not in (format, text_encoder):
+        raise InvalidRequest("corrects int4 only", field="--low-rank", hint="take --format int4")
+    return Options(format, text_encoder, group_size, low_rank, licence)  # type: ignore[arg-type]

@@ -6,26 +6,46 @@ Knows nothing of files: `weights/load.py` decides which layers are packed.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
+from torch.nn.functional import linear as product
 
 from imagegen_kernels import matmul, matmul_swiglu, swiglu
 from imagegen_kernels.formats import PackedWeight
 
 
-class QuantizedLinear(nn.Module):
-    """y = x W^T (+ bias) with W packed: x [..., K] -> [..., N] in the dtype of x."""
+class LowRank(NamedTuple):
+    """What is added to a packed weight: up down, of rank R, in the dtype of the activations."""
 
-    def __init__(self, weight: PackedWeight, bias: Tensor | None = None) -> None:
+    down: Tensor
+    """[R, K]"""
+    up: Tensor
+    """[N, R]"""
+
+
+class QuantizedLinear(nn.Module):
+    """y = x W^T (+ bias) with W packed: x [..., K] -> [..., N] in the dtype of x. With `low_rank`, W is the
+    packed weight and that."""
+
+    def __init__(
+        self, weight: PackedWeight, bias: Tensor | None = None, low_rank: LowRank | None = None
+    ) -> None:
         super().__init__()
         self.weight = weight
         self.bias = bias
+        self.low_rank = low_rank
 
     def forward(self, x: Tensor) -> Tensor:
-        return matmul(x, self.weight, self.bias)
+        y = matmul(x, self.weight, self.bias)
+        if self.low_rank is not None:
+            y += product(product(x, self.low_rank.down), self.low_rank.up)
+        return y
 
     def extra_repr(self) -> str:
         rows, columns = self.weight.shape
-        return f"{columns} -> {rows}, {self.weight.format}, group {self.weight.group_size}"
+        rank = f", low rank {len(self.low_rank.down)}" if self.low_rank is not None else ""
+        return f"{columns} -> {rows}, {self.weight.format}, group {self.weight.group_size}{rank}"
 
 
 def project_gated(
@@ -33,7 +53,7 @@ def project_gated(
 ) -> tuple[Tensor, Tensor]:
     """What a linear, packed or not, makes of x [B, S, K]: its first `ahead` outputs as they are, the rest,
     gates and then as many values, as silu(gate) * value, written to `out` where that is given."""
-    if isinstance(linear, QuantizedLinear) and linear.bias is None:
+    if isinstance(linear, QuantizedLinear) and linear.bias is None and linear.low_rank is None:
         return matmul_swiglu(x, linear.weight, ahead, out)
     both: Tensor = linear(x)
     return both[..., :ahead], swiglu(both[..., ahead:], out)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from imagegen.errors import CheckpointInvalid, InvalidRequest, SettingsInvalid
 from imagegen.networks.autoencoder import Autoencoder, AutoencoderConfig
-from imagegen.networks.quantized_linear import QuantizedLinear
+from imagegen.networks.quantized_linear import LowRank, QuantizedLinear
 from imagegen.networks.text_encoder import Embedding, TextEncoder, TextEncoderConfig
 from imagegen.networks.transformer import Transformer, TransformerConfig
 from imagegen.weights.catalog import ModelCard
@@ -339,7 +339,20 @@ class _State:
         bias = None
         if linear.bias is not None:
             bias = self._dense([f"{source}.bias" for source in sources], linear.bias.shape, self._dtype)
-        return QuantizedLinear(weight, bias)
+        return QuantizedLinear(weight, bias, self._low_rank(linear, sources))
+
+    def _low_rank(self, linear: nn.Linear, sources: list[str]) -> LowRank | None:
+        """What an importer left beside a packed weight (importers/low_rank.py)."""
+        names = [f"{sources[0]}.weight.{part}" for part in ("low_rank_down", "low_rank_up")]
+        if names[0] not in self._files:
+            return None
+        if len(sources) > 1:
+            raise self._misfit(names, "run as one linear, but have low-rank parts of their own")
+        down, up = (self._read(name) for name in names)
+        expected = ([len(down), linear.in_features], [linear.out_features, len(down)])
+        if [list(down.shape), list(up.shape)] != list(expected):
+            raise self._misfit(names, f"are {list(down.shape)} and {list(up.shape)}, expected {expected}")
+        return LowRank(*(part.to(device=self._device, dtype=self._dtype) for part in (down, up)))
 
     def _joined(self, names: list[str]) -> Tensor:
         """The tensors one below the other; a single one is not copied."""

@@ -82,6 +82,8 @@ def test_a_dense_model_is_quantised_with_a_report(imagegen: Imagegen, installed:
     assert layer["snr_db"] == pytest.approx(20.9, abs=0.5), "a relative error of 9 %"
     assert [picture["seed"] for picture in facts["pictures"]] == [1, 2, 3]
     assert sheet.is_file()
+    better = ("--name", "b", "--format", "int4", "--low-rank", "8")
+    assert "without low rank" in imagegen("models", "quantize", installed, *better).out
     again = imagegen("models", "quantize", "q", "--name", "r")
     assert (again.code, "already" in again.err) == (4, True)
     warned = imagegen("models", "quantize", installed, "--name", "q", "--format", "ternary")
@@ -93,6 +95,8 @@ def test_a_format_that_is_none_is_refused(imagegen: Imagegen, tiny_checkpoint: P
     ended = imagegen("models", "import", tiny_checkpoint, "--name", "mine", "--format", "int3")
     assert ended.code == 2
     assert "keep, ternary, binary, int4, int8" in ended.err
+    refused = imagegen("models", "quantize", "starter", "--name", "q", "--format", "int8", "--low-rank", "4")
+    assert (refused.code, "corrects int4 only" in refused.err) == (2, True)
 
 
 def test_an_unknown_model_is_exit_code_3(imagegen: Imagegen, installed: str) -> None:

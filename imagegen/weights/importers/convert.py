@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from imagegen.weights.importers.low_rank import corrected
 from imagegen.weights.importers.stored import Coded, Stored, Uneven
 from imagegen_kernels.formats import (
     Format,
@@ -37,11 +38,13 @@ GROUP = 128
 @dataclass(frozen=True)
 class Converted:
     """The tensors to store, by what follows the name of the dense one; the format and group size (None: the
-    row) of a packed weight, and the error that quantising it made (0: it is exact)."""
+    row) of a packed weight, and the error that quantising it made (0: it is exact). `error_without` is what
+    it would be without a low-rank correction."""
 
     tensors: dict[str, Tensor]
     format: tuple[Format, int | None] | None
     error: float = 0.0
+    error_without: float | None = None
 
 
 class DoesNotFit(ValueError):
@@ -69,11 +72,12 @@ def keep(stored: Stored, exact: bool) -> Converted:
         return Converted({"": dense}, None)
 
 
-def quantised(stored: Stored, format: Format, group_size: int | None) -> Converted:
+def quantised(stored: Stored, format: Format, group_size: int | None, low_rank: int = 0) -> Converted:
     """In that format, with the least error that is easily found; without loss where it fits.
 
-    `group_size` None is the format's own: 128 for binary and ternary, 64 for int4, the row for int8. Raises
-    ValueError for a shape that the format does not hold.
+    `group_size` None is the format's own: 128 for binary and ternary, 64 for int4, the row for int8.
+    `low_rank` above 0 corrects int4 by a pair of that rank (low_rank.py). Raises ValueError for a shape that
+    the format does not hold.
     """
     if isinstance(stored, Coded):
         try:
@@ -94,6 +98,11 @@ def quantised(stored: Stored, format: Format, group_size: int | None) -> Convert
         "int4": lambda rows: quantize_int4(rows, size, zero_points=True),
         "int8": lambda rows: quantize_int8(rows, size),
     }
+    if low_rank and format == "int4":
+        found = corrected(dense, low_rank, lambda whole: _blocks(whole, quantise["int4"]))
+        packed = _stored(found.blocks, found.error)
+        pair = {".low_rank_down": found.down, ".low_rank_up": found.up}
+        return replace(packed, tensors=packed.tensors | pair, error_without=found.error_without)
     changed = energy = 0.0
 
     def block(rows: Tensor) -> PackedWeight:

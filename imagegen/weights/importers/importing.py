@@ -56,12 +56,14 @@ _FILES = {
 class Options:
     """How the two large networks are stored; `group_size` None is each format's own (convert.py).
 
+    `low_rank` above 0 is the rank of a correction beside int4 weights.
     `licence` and `source` are written down in place of what the checkpoint says of itself.
     """
 
     format: ImportFormat = "keep"
     text_encoder: ImportFormat = "keep"
     group_size: int | None = None
+    low_rank: int = 0
     licence: str | None = None
     source: str | None = None
 
@@ -192,10 +194,10 @@ def _write_component(
             plan.component, "keep"
         )
         exact = format == "keep" and _mostly_exact(plan)
-        with SafetensorsWriter(file, 3 * len(plan.targets)) as writer:
+        with SafetensorsWriter(file, 5 * len(plan.targets)) as writer:
             for target in plan.targets:
                 if target.name not in writer.done:
-                    converted = _converted(plan, target, format, exact, options.group_size)
+                    converted = _converted(plan, target, format, exact, options)
                     tensors = {f"{target.name}{leaf}": part for leaf, part in converted.tensors.items()}
                     writer.add(target.name, tensors, _note(converted))
                     del converted, tensors
@@ -221,9 +223,7 @@ def _head(plan: Plan, target: Target) -> Stored:
     return plan.source.tensors.read(target.pieces[0][0])
 
 
-def _converted(
-    plan: Plan, target: Target, format: ImportFormat, exact: bool, group_size: int | None
-) -> Converted:
+def _converted(plan: Plan, target: Target, format: ImportFormat, exact: bool, options: Options) -> Converted:
     tensors = plan.source.tensors
     names = [name for name, _, _ in target.pieces]
     try:
@@ -233,7 +233,7 @@ def _converted(
             return _unpacked(whole)
         if format == "keep":
             return keep(whole, exact)
-        return quantised(whole, format, group_size)
+        return quantised(whole, format, options.group_size, options.low_rank)
     except DoesNotFit as error:
         raise CheckpointInvalid(
             f"tensor {' + '.join(names)} cannot be kept without loss: {error}",
@@ -267,7 +267,10 @@ def _note(converted: Converted) -> dict[str, Any] | None:
     if converted.format is None:
         return None
     format, group_size = converted.format
-    return {"format": format, "group_size": group_size or "row", "error": round(converted.error, 6)}
+    note = {"format": format, "group_size": group_size or "row", "error": round(converted.error, 6)}
+    if converted.error_without is not None:
+        note["error_without_low_rank"] = round(converted.error_without, 6)
+    return note
 
 
 def _quantization_config(layers: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -320,7 +323,7 @@ def _identity(found: Found, options: Options) -> dict[str, Any]:
     """Changes with any file of the source and any option: what was begun otherwise is not continued."""
     files = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in found.files]
     digest = hashlib.sha256(json.dumps(files).encode()).hexdigest()
-    choices = [options.format, options.text_encoder, options.group_size]
+    choices = [options.format, options.text_encoder, options.group_size, options.low_rank]
     return {"version": 1, "source": digest, "options": choices}
 
 
