@@ -4,7 +4,7 @@
 
 load        48 clients of one API key and 16 of another ask without a pause for as long as it takes; a client
             that is refused (429) waits as long as it is told. Fairness is how many pictures each key got,
-            memory the server's resident set at the end of the first minute and at the end.
+            memory the server's resident set at the end of each minute; growth from the first to the last.
 latency     one client alone, in turns with the same request made in this process without HTTP.
 batching    two servers, one with max_batch 1 and one with the default, loaded in turns by 16 clients.
 """
@@ -148,10 +148,13 @@ async def _with_memory(server: Server, counts: dict[str, int], seconds: float) -
 
 def load(model: str, seconds: float) -> dict[str, Any]:
     with serving(model, "many", "few") as server:
+        before = server.memory_mb()
         answers, memory = asyncio.run(_with_memory(server, {"many": MANY, "few": FEW}, seconds))
-    fifth = max(1, len(memory) // 5)
-    # The first fifth has the warming up of every path in it: the end of the first minute is compared.
-    first, last = statistics.median(memory[fifth : fifth + 10]), statistics.median(memory[-10:])
+    # Of each minute (a fifth of a shorter run): the median of its last ten seconds.
+    minute = max(10, min(60, len(memory) // 5))
+    by_minute = [
+        round(statistics.median(memory[end - 10 : end]), 1) for end in range(minute, len(memory) + 1, minute)
+    ]
     latency = sorted(spent for _, status, spent in answers.seen if status == 200)
     made = {key: answers.made(key) for key in ("many", "few")}
     return {
@@ -162,8 +165,8 @@ def load(model: str, seconds: float) -> dict[str, Any]:
         "few_to_many": round(made["few"] / max(1, made["many"]), 3),
         "pictures_per_s": round(answers.made() / seconds, 2),
         "latency_s": {f"p{p}": round(latency[len(latency) * p // 100], 3) for p in (50, 95, 99) if latency},
-        "memory_mb": {"first_minute": round(first, 1), "end": round(last, 1)},
-        "memory_growth": round(last / first - 1, 4),
+        "memory_mb": {"before": round(before, 1), "each_s": minute, "at_the_end_of_each": by_minute},
+        "memory_growth": round(by_minute[-1] / by_minute[0] - 1, 4),
     }
 
 

@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     retention_days: float | None = Field(
         None,
         gt=0,
-        description="days after which jobs, prompts, photos and stored pictures are deleted; none keeps them",
+        description="days after which jobs, batches, prompts and pictures are deleted; none keeps them",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
     kernels: Literal["auto", "reference"] = Field(

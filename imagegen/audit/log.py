@@ -70,6 +70,7 @@ class AuditLog:
     def __init__(self, settings: Settings) -> None:
         self._records = Records(settings, TABLES)
         self._turn = threading.Lock()
+        self._tail: tuple[int, str] | None = None  # as this process wrote it last; another may have gone on
 
     def append(
         self, actor: str, action: str, outcome: str, details: Mapping[str, Any] | None = None
@@ -77,11 +78,13 @@ class AuditLog:
         """Writes one entry, and returns once it is on disk. Raises OutputNotWritable or SettingsInvalid."""
         with self._turn:
             for _ in range(ATTEMPTS):
-                seq, previous = self._last()
+                seq, previous = self._tail or self._last()
                 now = time.time_ns() // 1_000_000
                 entry = Entry(seq + 1, now, actor, action, outcome, dict(details or {}), previous).sealed()
                 if self._records.insert_once(_entries, **_values(entry)):
+                    self._tail = (entry.seq, entry.hash)
                     return entry
+                self._tail = None
         raise OutputNotWritable("too many processes write to the audit log at once", field="audit")
 
     def read(self, *, after: int = 0, limit: int = PAGE) -> list[Entry]:

@@ -14,6 +14,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from imagegen.engine.memory import settle_memory
 from imagegen.errors import Cancelled, ImagegenError, SettingsInvalid
 from imagegen.http.app import create_app
 from imagegen.http.auth import asks_for_keys
@@ -132,6 +133,7 @@ def _signals_end_politely() -> Iterator[None]:
 def _warm_up(studio: Studio) -> None:
     try:
         studio.warm_up()
+        settle_memory()
     except (Cancelled, CancelledError):
         log.info("closed before the model was loaded")
     except ImagegenError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from imagegen.engine.memory import settle_memory
 from imagegen.jobs.jobs import Jobs
 from imagegen.settings import Settings
 from imagegen.studio import Studio
@@ -27,6 +28,7 @@ def work(
     find_model(settings.model, settings.models_dir)
     with Studio(settings) as studio:
         studio.warm_up()
+        settle_memory()
         with telling(settings) as deliverer, Jobs(studio, shared=True, on_end=deliverer.on_end):
             on_ready()
             stop.wait()

@@ -37,6 +37,16 @@ def test_entries_follow_each_other(log: AuditLog) -> None:
     assert [entry.seq for entry in log.latest(2)] == [4, 5]
 
 
+def test_writers_that_take_turns_see_each_others_entries(log: AuditLog, tmp_path: Path) -> None:
+    """Each remembers what it wrote last, which is not the last entry any more."""
+    other = AuditLog(load_settings(data_dir=tmp_path))
+    for each in (log, other, log, log, other):
+        written(each, 1)
+    other.close()
+    assert [entry.seq for entry in log.read()] == [1, 2, 3, 4, 5]
+    assert log.verify().entries == 5
+
+
 def test_several_writers_make_one_chain(log: AuditLog, tmp_path: Path) -> None:
     others = [AuditLog(load_settings(data_dir=tmp_path)) for _ in range(3)]
     threads = [threading.Thread(target=written, args=[each, 10]) for each in (log, *others)]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
 
 from imagegen.engine import memory
-from imagegen.engine.memory import free_memory, on_gpu, release_memory
+from imagegen.engine.memory import free_memory, on_gpu, release_memory, settle_memory
 
 
 @pytest.fixture
@@ -47,3 +49,24 @@ def test_unknown_where_the_system_does_not_say(machine: Path, content: str | Non
 def test_a_cpu_is_no_gpu() -> None:
     assert not on_gpu("cpu")
     release_memory()
+
+
+class Knot:
+    """Part of a cycle: only the collector can free it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_was_set_aside_goes_when_memory_is_given_back() -> None:
+    knot = Knot()
+    gone = weakref.ref(knot)
+    try:
+        settle_memory()
+        del knot
+        gc.collect()
+        assert gone() is not None  # the collector does not look there any more
+        release_memory()
+        assert gone() is None
+    finally:
+        gc.unfreeze()

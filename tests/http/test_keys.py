@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,31 @@ def test_the_audit_log_says_who_did_what_and_no_prompt(
     for file in keyed.data_dir.glob("jobs.sqlite*"):
         assert PROMPT.encode() not in file.read_bytes()
         assert secret.encode() not in file.read_bytes()
+
+
+def test_no_key_is_ever_logged_whatever_becomes_of_its_request(
+    url: str, records: KeyRecords, keyed: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    key, secret = records.create("shop", scopes=["generate"])
+    wrong = "igk_" + "0123456789abcdef" * 4
+    asked(url, "/v1/images/generations", secret, json={"prompt": PROMPT, "steps": 1})
+    asked(url, "/v1/images/generations", secret, json={"prompt": ""})
+    asked(url, "/v1/jobs", secret)
+    asked(url, "/v1/models", wrong)
+    httpx.get(f"{url}/sdapi/v1/options", auth=("user", secret))
+    httpx.get(f"{url}/v1/models", params={"key": secret})  # where a key does not belong
+    records.revoke(key.id)
+    asked(url, "/v1/models", secret)
+    # The client's own, and uvicorn's, which `serve` switches off.
+    others = ("httpx", "httpcore", "uvicorn")
+    ours = [record for record in caplog.records if record.name.partition(".")[0] not in others]
+    assert any(record.name == "imagegen.access" for record in ours)
+    said = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in ours).encode()
+    kept = b"".join(file.read_bytes() for file in keyed.data_dir.rglob("*") if file.is_file())
+    for one in (secret, wrong):
+        assert one.encode() not in said
+        assert one.encode() not in kept
 
 
 def test_refusals_cannot_fill_the_log(url: str, keyed: Settings, records: KeyRecords) -> None:
