@@ -140,8 +140,8 @@ class SelfAttention(nn.Module):
         self.k_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
 
     def forward(self, x: Tensor, mask: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        heads = self.qkv_proj(x).unflatten(-1, (-1, self.head_dim))
-        qk, v = heads.split([self.heads + self.shared, self.shared], dim=2)
+        heads = self.qkv_proj(x).view(*x.shape[:2], -1, self.head_dim)
+        qk, v = heads[:, :, : self.heads + self.shared], heads[:, :, self.heads + self.shared :]
         q_weight, k_weight = self.q_norm.weight, self.k_norm.weight
         q, k = qk_rope(qk, self.heads, q_weight, k_weight, cos, sin, self.q_norm.eps, interleaved=False)
         out = attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, causal=True)

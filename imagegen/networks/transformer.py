@@ -240,8 +240,10 @@ class JointAttention(nn.Module):
 
     def forward(self, image: Tensor, text: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor]:
         length, heads = text.shape[1], self.heads
-        text_qk, text_v = self.add_qkv_proj(text).unflatten(-1, (3 * heads, -1)).split([2 * heads, heads], 2)
-        image_qk, image_v = self.to_qkv(image).unflatten(-1, (3 * heads, -1)).split([2 * heads, heads], 2)
+        text_qkv = self.add_qkv_proj(text).view(*text.shape[:2], 3 * heads, -1)
+        image_qkv = self.to_qkv(image).view(*image.shape[:2], 3 * heads, -1)
+        text_qk, text_v = text_qkv[:, :, : 2 * heads], text_qkv[:, :, 2 * heads :]
+        image_qk, image_v = image_qkv[:, :, : 2 * heads], image_qkv[:, :, 2 * heads :]
         text_q, text_k = qk_rope(
             text_qk,
             heads,
