@@ -21,7 +21,7 @@ from PIL import Image
 from benchmarks.machine import describe_machine, write_results
 from benchmarks.real_photos import photos, products
 from imagegen_postprocess import Recipe, detect_watermark, embed_watermark, finish
-from imagegen_postprocess.provenance.watermark import THRESHOLD
+from imagegen_postprocess.provenance.watermark import _GRID, THRESHOLD, _scales
 
 SIDE = 1024
 
@@ -125,19 +125,54 @@ def unmarked_pictures(count: int) -> dict[str, Any]:
     }
 
 
+def catalogue(count: int) -> dict[str, Any]:
+    """Unmarked catalogue photos as they are, 224 pixels: scores, beside what chance allows."""
+    scores = np.array([detect_watermark(photo).score for _, photo in products(count, skip=2)])
+    return {
+        "pictures": len(scores),
+        "found": int((scores >= THRESHOLD).sum()),
+        "greatest_score": float(scores.max()),
+        "above_5.5_seen_and_at_most_expected": [
+            int((scores > 5.5).sum()),
+            round(len(scores) * false_positives(224, 5.5), 1),
+        ],
+    }
+
+
+def false_positives(side: int, threshold: float = THRESHOLD) -> float:
+    """An upper bound of the chance that an unmarked picture, whatever it shows, reaches the threshold.
+
+    The pattern's phases were drawn without looking at any picture, so each correlation is a sum of
+    independent cosines of even phases, of variance 1; its moments are below a normal's
+    (I0(x) <= exp(x*x/4)), so it exceeds t with a chance of exp(-t*t/2) at most (Chernoff). Offsets times
+    scales are that many tries.
+    """
+    tries = len(_scales(side)) * _GRID**2
+    return float(tries * np.exp(-(threshold**2) / 2))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--marked", type=int, default=60)
     parser.add_argument("--unmarked", type=int, default=400)
+    parser.add_argument("--catalogue", type=int, default=4000)
+    parser.add_argument("--catalogue-only", action="store_true", help="only false positives, minutes")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     results = {
         "benchmark": "watermark",
         "machine": describe_machine(),
         "threshold": THRESHOLD,
-        "unmarked": unmarked_pictures(arguments.unmarked),
-        "marked": marked_pictures(arguments.marked),
+        "false_positives_at_most": {
+            f"{side} pixels": float(f"{false_positives(side):.1e}") for side in (224, 1024, 2048)
+        },
+        "catalogue": catalogue(arguments.catalogue),
     }
+    if arguments.catalogue_only:
+        print(write_results("watermark-unmarked", "cpu", results))
+        return
+    results["unmarked"] = unmarked_pictures(arguments.unmarked)
+    results["marked"] = marked_pictures(arguments.marked)
     print(write_results("watermark", "cpu", results))
 
 
