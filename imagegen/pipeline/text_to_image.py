@@ -14,7 +14,7 @@ from torch import Tensor
 
 from imagegen.errors import GenerationFailed, InvalidRequest
 from imagegen.networks.autoencoder import Autoencoder
-from imagegen.pipeline.decode import decode, to_uint8
+from imagegen.pipeline.decode import decode, sketch, to_uint8
 from imagegen.pipeline.denoise import Plan, denoise
 from imagegen.pipeline.encode import encode
 from imagegen.pipeline.latents import noise, noised
@@ -23,6 +23,7 @@ from imagegen.pipeline.prompt_cache import PromptCache
 from imagegen.pipeline.schedule import Schedule
 from imagegen.weights.load import Components, load_encoder
 from imagegen.weights.memory import Needs
+from imagegen.weights.preview_file import load_preview_decoder
 
 Pixels = NDArray[np.uint8]
 OnStep = Callable[[int, int], None]
@@ -63,6 +64,7 @@ class TextToImage:
         self.keep_text_encoder = True
         """False lets it go after each encoding; the next prompt that is not known loads it again."""
         self._prompts = prompts
+        self._preview_decoder = load_preview_decoder(components.card, components.device)
         self._schedule = Schedule.from_config(
             components.scheduler, str(components.card.path / "scheduler" / "scheduler_config.json")
         )
@@ -107,7 +109,8 @@ class TextToImage:
         in.
         `on_step(done, total)` is called after each step; what it raises stops the work. `previews` names for
         places in the batch the steps after which `on_preview(place, done, picture)` gets what that picture
-        would be if it went on straight, uint8 [height, width, 3]; each costs a decoding. Raises
+        would be if it went on straight, uint8 [height, width, 3]; each costs a decoding, or next to nothing
+        where the model has a preview decoder. Raises
         InvalidRequest for a size that the model does not make and for pictures that it cannot read,
         GenerationFailed when the numbers overflow.
         """
@@ -121,7 +124,11 @@ class TextToImage:
         def preview(done: int, clean: Tensor) -> None:
             for place, wanted in (previews or {}).items():
                 if on_preview is not None and done in wanted:
-                    seen = decode(autoencoder, clean[place : place + 1], rows, columns)
+                    one = clean[place : place + 1]
+                    if self._preview_decoder is not None:
+                        seen = sketch(self._preview_decoder, autoencoder, one, rows, columns)
+                    else:
+                        seen = decode(autoencoder, one, rows, columns)
                     on_preview(place, done, to_uint8(seen)[0].cpu().numpy())
 
         # 1. Encode the prompts.
