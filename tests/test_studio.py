@@ -50,6 +50,20 @@ def test_warming_up_finishes_a_picture_whatever_it_shows(
     assert generation.plan.request.recipe is not None
 
 
+def test_warming_up_ends_with_the_cut_out_network_and_only_then_all_is_ready(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[object, list[str]]] = []
+
+    def cut_out(self: Studio, picture: object, method: str) -> None:
+        seen.append((method, studio.ailments()))
+
+    monkeypatch.setattr(Studio, "cut_out", cut_out)
+    studio.warm_up()
+    assert seen == [("bundled", ["what finishing needs is not in memory (yet)"])]
+    assert studio.ready
+
+
 def test_the_same_seed_gives_the_same_picture(studio: Studio) -> None:
     first, again, other = (studio.make("black sunglasses", seed=seed, recipe=None) for seed in (9, 9, 10))
     np.testing.assert_array_equal(np.asarray(first.picture), np.asarray(again.picture))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from PIL import Image
 
 from imagegen.engine import Engine
+from imagegen.engine.memory import settle_memory
 from imagegen.errors import (
     Cancelled,
     DeviceFailed,
@@ -309,6 +312,24 @@ def test_memory_that_torch_is_refused_is_named(
     monkeypatch.setattr(engine, "_pipeline", none_left)
     with pytest.raises(OutOfMemory, match="does not fit into memory"):
         engine.submit(_request(tiny_checkpoint)).result(timeout=60)
+
+
+def test_another_model_takes_the_place_of_the_one_before(
+    engine: Engine, tiny_checkpoint: Path, packed_checkpoint: Path
+) -> None:
+    first = engine.submit(_request(tiny_checkpoint)).result(timeout=60)
+    assert engine._loaded is not None
+    before = weakref.ref(engine._loaded[1])
+    settle_memory()  # as a server does: the collector no longer looks at what is loaded
+    try:
+        other = engine.submit(_request(packed_checkpoint)).result(timeout=60)
+        assert engine._loaded[0] == packed_checkpoint
+        assert before() is None  # two models at once may be more than the memory holds
+        again = engine.submit(_request(tiny_checkpoint)).result(timeout=60)
+    finally:
+        gc.unfreeze()
+    assert not np.array_equal(first.pixels, other.pixels)
+    np.testing.assert_array_equal(first.pixels, again.pixels)
 
 
 def test_an_idle_model_leaves_the_memory_and_comes_back(settings: Settings, tiny_checkpoint: Path) -> None:
