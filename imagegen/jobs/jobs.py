@@ -144,11 +144,12 @@ class Jobs:
             self.cancel(id)
         for id in list(self._handles):
             self.wait(id)
-        busy = self._shared and self._running.ids()
         DBOS.destroy(
             destroy_registry=True,
-            workflow_completion_timeout_sec=round(self.settings.drain_seconds) if busy else 0,
+            workflow_completion_timeout_sec=round(self.settings.drain_seconds) if self._busy() else 0,
         )
+        if self._maker is not None:
+            self._maker.left = True
         if self._upkeep is not None:
             self._upkeep.close()
         self._engine.dispose()
@@ -378,6 +379,15 @@ class Jobs:
                 retention=self._retention,
             )
             self._upkeep.start()
+
+    def _busy(self) -> bool:
+        """Whether this process holds jobs of the queues: some may have been taken and not yet begun."""
+        if not self._shared:
+            return False
+        try:
+            return bool(self._running.ids()) or self._id in self._admission.holders()
+        except SQLAlchemyError:  # nothing could be written about their end either
+            return False
 
     def _delete(self, jobs: Sequence[Job]) -> None:
         """Of jobs that have ended, or were told to."""

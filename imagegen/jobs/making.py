@@ -81,6 +81,7 @@ class Maker:
         self._ended = ended
         self._observe = observe
         self.closing = False
+        self.left = False  # True once this process is in no queue any more
 
     def workflow(self) -> Callable[[dict[str, Any], Place], dict[str, Any]]:
         """A plain function, because DBOS marks what it registers and a bound method cannot be marked."""
@@ -90,6 +91,8 @@ class Maker:
             try:
                 made = self._persist(id, record, place)
             except PortableWorkflowError as error:
+                if self.left:  # the process ends, not the job: another worker takes it
+                    raise
                 self._ended(id)
                 if error.code == Cancelled.code:  # else lists and counts would call it failed
                     Context().run(DBOS.cancel_workflow, id)  # outside the workflow, which it ends
