@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 
 from imagegen_postprocess.background.morphology import grow
-from imagegen_postprocess.background.purest import dot
 from imagegen_postprocess.subject import Pixels, Plane
 
 GUIDE_SIDE = 320  # longer side of the picture on which the lines are found: the network's own resolution
@@ -22,17 +21,20 @@ BAND = 3  # pixels of the guide around the undecided ones where the filter may s
 SURE = 0.05  # an answer this near 0 or 1 is certain
 
 
-def refine(pixels: Pixels, answer: Plane) -> Plane:
-    """pixels: uint8 sRGB [H, W, 3]. answer: float32 [h, w] in 0..1. Returns alpha, float32 [H, W]."""
+def refine(pixels: Pixels, answer: Plane, guide_side: int = GUIDE_SIDE) -> Plane:
+    """pixels: uint8 sRGB [H, W, 3]. answer: float32 [h, w] in 0..1. Returns alpha, float32 [H, W].
+
+    guide_side: longer side of the picture on which the lines are found.
+    """
     height, width = pixels.shape[:2]
-    zoom = min(1.0, GUIDE_SIDE / max(height, width))
+    zoom = min(1.0, guide_side / max(height, width))
     size = max(1, round(width * zoom)), max(1, round(height * zoom))
     reduced = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     guide = np.asarray(reduced / np.float32(255), np.float32)
     coarse = np.asarray(cv2.resize(answer, size, interpolation=cv2.INTER_LINEAR), np.float32)
     slope, offset = guided_filter(guide, coarse)
     # Twice, the second time finer: the outline that the first pass has moved is the better target.
-    drawn = _without_haze(dot(slope, guide) + offset)
+    drawn = _without_haze(_dot(slope, guide) + offset)
     slope, offset = guided_filter(guide, drawn, RADIUS - 1)
     # Away from the outline the answer stands, so that no texture of the product becomes transparent.
     product = coarse > 0.5
@@ -41,7 +43,7 @@ def refine(pixels: Pixels, answer: Plane) -> Plane:
     slope[~band], offset[~band] = 0, product[~band]
     slope = np.asarray(cv2.resize(slope, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
     offset = np.asarray(cv2.resize(offset, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-    return _without_haze(dot(slope, pixels.astype(np.float32)) / np.float32(255) + offset)
+    return _without_haze(_dot(slope, pixels.astype(np.float32)) / np.float32(255) + offset)
 
 
 def _without_haze(alpha: Plane) -> Plane:
@@ -74,5 +76,10 @@ def guided_filter(guide: Plane, target: Plane, radius: int = RADIUS) -> tuple[Pl
     x, y, z = together[..., 0], together[..., 1], together[..., 2]
     slope = np.stack([a * x + b * y + c * z, b * x + d * y + e * z, c * x + e * y + f * z], axis=-1)
     slope /= determinant[..., None]
-    offset = value - dot(slope, colour)
+    offset = value - _dot(slope, colour)
     return mean(slope), mean(offset)
+
+
+def _dot(one: Plane, other: Plane) -> Plane:
+    """Inner product of the three channels: [H, W, 3] twice -> [H, W]."""
+    return np.asarray(np.einsum("ijk,ijk->ij", one, other), np.float32)

@@ -65,7 +65,7 @@ def divide(pixels: Pixels, lab: Plane, backdrop: Backdrop, tolerance: float) -> 
     product = whole & ~holes
     # A shadow or a reflection begins at the product; what else is neither product nor backdrop is dust.
     beside = touching(~(product | certain | holes), grow(product, 3))
-    return Regions(product, ~(product | beside), ~whole, count, _support(distance, product, tolerance))
+    return Regions(product, ~(product | beside), ~whole, count, outline_support(distance, product, tolerance))
 
 
 def everything_but(distance: Plane, tolerance: float) -> Regions:
@@ -75,7 +75,7 @@ def everything_but(distance: Plane, tolerance: float) -> Regions:
     """
     certain = certain_backdrop(distance, tolerance, max(3, round(CAUTIOUS_BRUSH * max(distance.shape))))
     product = filled(_without_specks(~certain, distance, tolerance))
-    return Regions(product, ~product, ~product, 0, _support(distance, product, tolerance))
+    return Regions(product, ~product, ~product, 0, outline_support(distance, product, tolerance))
 
 
 def _without_specks(product: Mask, distance: Plane, tolerance: float) -> Mask:
@@ -97,7 +97,7 @@ def _without_specks(product: Mask, distance: Plane, tolerance: float) -> Mask:
     return np.asarray(keep[labels])
 
 
-def _support(distance: Plane, product: Mask, tolerance: float) -> float:
+def outline_support(distance: Plane, product: Mask, tolerance: float) -> float:
     """Share of the product's outline beside which some product pixel clearly differs from the backdrop."""
     outline = product & ~shrink(product, 1)
     if not outline.any():

@@ -11,6 +11,7 @@ from imagegen_postprocess.colour.linear import to_light
 from imagegen_postprocess.subject import Mask, Pixels, Plane
 
 MAX_LOSS = 0.55  # share of the light that a soft shadow takes
+DARKEST = 0.75  # share of the light that is gone where a product stands on the sheet
 MAX_SPREAD = 0.07  # how far that share may differ between the three channels
 MAX_STEP = 700.0  # Delta L per longer side of the picture; a product's edge is steeper
 HEART_DEPTH = 0.03  # of the longer side: how far inside its outline a product is surely not shadow
@@ -24,13 +25,24 @@ def shadow_coloured(pixels: Pixels, lab: Plane, backdrop: Backdrop, strong: Mask
     such colour: on a colourful backdrop, or for a black or red thing on white. A grey thing on white is
     parted from its shadow by its edge alone.
     """
-    kept = np.asarray(cv2.GaussianBlur(to_light(pixels), (0, 0), 1.0)) / np.maximum(backdrop.light(), 0.003)
-    loss, spread = 1 - kept.mean(axis=2), kept.max(axis=2) - kept.min(axis=2)
+    loss, spread = _loss(pixels, backdrop)
     like = (loss > -0.02) & (loss < MAX_LOSS) & (spread < MAX_SPREAD)
     heart = shrink(filled(strong), max(2, round(HEART_DEPTH * max(strong.shape))))
     if heart.any() and like[heart].mean() > OWN_SHADOW_COLOUR:
         like &= _steps(lab) < MAX_STEP / max(strong.shape)
     return np.asarray(like)
+
+
+def shadow_hued(pixels: Pixels, backdrop: Backdrop) -> Mask:
+    """Pixels of the backdrop's own hue, only darker, however sharp their edges are: bool [H, W]."""
+    loss, spread = _loss(pixels, backdrop)
+    return np.asarray((loss > -0.02) & (loss < DARKEST) & (spread < MAX_SPREAD))
+
+
+def _loss(pixels: Pixels, backdrop: Backdrop) -> tuple[Plane, Plane]:
+    """Share of the light that each pixel lacks, and how far that differs between the channels."""
+    kept = np.asarray(cv2.GaussianBlur(to_light(pixels), (0, 0), 1.0)) / np.maximum(backdrop.light(), 0.003)
+    return 1 - kept.mean(axis=2), kept.max(axis=2) - kept.min(axis=2)
 
 
 def _steps(lab: Plane) -> Plane:
