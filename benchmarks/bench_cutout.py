@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with cutouts/, products/, weights/")
     parser.add_argument("--work", type=Path, required=True, help="work folder of training/cutout")
-    parser.add_argument("--own", type=int, default=100, help="held-out composites")
+    parser.add_argument("--own", type=int, default=60, help="held-out composites")
     parser.add_argument("--small", type=int, default=60, help="small plain-background composites")
     parser.add_argument("--sets", nargs="+", help="only these (default: all)")
     parser.add_argument("--many", type=int, default=1000, help="pictures of the memory run")
@@ -113,8 +113,8 @@ def main() -> None:
                 (float(how.get("confidence", 0)), bool(how["review"]), row["iou"])
                 for (_, how, _), row in zip(kept, rows["auto"], strict=True)
             ]
-        for method in methods:
-            print(name, method, results["sets"][name][method], flush=True)
+        for label in methods:
+            print(name, label, results["sets"][name][label], flush=True)
         if arguments.sheets:
             draw_worst(
                 arguments.sheets / f"cutout-{name}.png",
@@ -213,8 +213,8 @@ def _plain(data: Path, work: Path) -> Iterator[Case]:
             yield _plain_case(f"{name}-{number}", product)
     held_out = read_foregrounds(work / "foregrounds" / "held-out.npz")
     for index in CLEAN:
-        product = np.pad(held_out[index], ((2, 2), (2, 2), (0, 0))) / np.float32(255)
-        yield _plain_case(f"held-out-{index:03}", np.asarray(product, np.float32))
+        product = np.asarray(np.pad(held_out[index], ((2, 2), (2, 2), (0, 0))) / 255, np.float32)
+        yield _plain_case(f"held-out-{index:03}", product)
 
 
 def _plain_case(name: str, product: Alpha) -> Case:

@@ -102,7 +102,8 @@ def _seconded(
     subject: Subject, sheet: Sheet, both: Seconded, answer: Plane, keep_shadow: bool
 ) -> tuple[Subject, StepNote]:
     confidence = _confidence(answer)
-    detail: Detail = {"method": "plain", "confidence": round(confidence, 3)} | sheet.measures()
+    detail: Detail = {"method": "plain", "confidence": round(confidence, 3)}
+    detail |= sheet.measures()
     detail |= {
         "plainness": round(sheet.plainness, 3),
         "mode": "outline",

@@ -20,7 +20,7 @@ from imagegen_postprocess.background.regions import Regions
 from imagegen_postprocess.colour.linear import decode, encode, to_light, to_pixels
 from imagegen_postprocess.subject import Mask, Pixels, Plane
 
-BAND = 2.5  # half width of the unknown band around the outline, in pixels of the coarse map
+BAND = 2.5  # pixels of the coarse map around the product within which nothing is taken for shadow
 GUIDE_SIDE = 480  # of the filter that draws the outline: see `refine`
 _PURE, _NEAR = (
     0.97,
@@ -39,8 +39,7 @@ def pull_matte(
 
     pixels: uint8 sRGB [H, W, 3]. behind: linear backdrop [H, W, 3]. regions: masks, usually of a reduced
     picture. noise: deviation of the backdrop in linear light. keep_shadow: otherwise alpha is the product's
-    coverage alone. Returns uint8 sRGB [H, W, 3], black where alpha
-    is 0, and alpha float32 [H, W].
+    coverage alone. Returns uint8 sRGB [H, W, 3], black where alpha is 0, and alpha float32 [H, W].
     """
     height, width = pixels.shape[:2]
     zoom = max(height / regions.product.shape[0], width / regions.product.shape[1])

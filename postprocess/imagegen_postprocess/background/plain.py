@@ -40,7 +40,8 @@ def cut_out_plain(
     has looked already.
     """
     sheet = sheet or look_behind(subject.pixels)
-    detail: Detail = {"method": "plain", "confidence": 0.0} | sheet.measures()
+    detail: Detail = {"method": "plain", "confidence": 0.0}
+    detail |= sheet.measures()
     if not sheet.plainness:
         return subject, StepNote(False, detail, "the border is not plain; the picture is kept whole")
     distance = sheet.backdrop.distance(sheet.lab)

@@ -21,15 +21,16 @@ from imagegen_postprocess.subject import Mask, Plane
 BARE = 0.4  # of the tolerance: median difference of a patch from the sheet, below which it is sheet
 # On 150 composites of training products every gap that the network had filled lay below 0.35, every white
 # part of a product but one above 0.43.
+CERTAIN = 0.985  # mean of the network's answer from which a patch is product: a dial as white as the paper
 SMALLEST_PATCH = 6  # pixels
 HALF_COVERED = 0.5  # of the strongest difference nearby: from here on a pixel is more product than sheet
 ENCLOSED = (
     12.0  # Delta E that no shadow inside a product reaches: a picture in its frame, not the gap in a chair
 )
-SURROUNDED = 0.45  # share of a part's outline against the product, from which it belongs to it
+SURROUNDED = 0.45  # share of its outline against the product, from which a part belongs to it
 UNSEEN = 0.08  # mean of the network's answer below which it saw nothing there at all
-# Of the steepness of the product's own outline: what is softer lies behind it. Of 27 such things in composites
-# with scenery out of focus 3 were as sharp, of 12 missed parts of products 3 as soft.
+# Of the steepness of the product's own outline: what is softer lies behind it. Of 27 such things in training
+# composites 3 were as sharp, of 12 parts of products that the network had missed 3 as soft.
 IN_FOCUS = 0.7
 
 
@@ -49,8 +50,7 @@ def second(sheet: Sheet, answer: Plane) -> Seconded:
     height, width = distance.shape
     seen = np.asarray(cv2.resize(answer, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
     product = seen > 0.5
-    calm = np.asarray(cv2.GaussianBlur(distance, (0, 0), 0.8), np.float32)
-    bare = _bare(product & (calm < tolerance), distance, tolerance)
+    bare = _bare(product & (distance < tolerance), seen, distance, tolerance)
     shade = shadow_hued(sheet.small, sheet.backdrop)
     peak = np.asarray(cv2.dilate(distance, np.ones((5, 5), np.uint8)), np.float32)
     other = ~product & ~shade & (distance > 2 * tolerance + 3) & (distance >= HALF_COVERED * peak)
@@ -70,8 +70,8 @@ def second(sheet: Sheet, answer: Plane) -> Seconded:
     )
 
 
-def _bare(candidates: Mask, distance: Plane, tolerance: float) -> Mask:
-    """The patches that are sheet seen through the product, or beside it."""
+def _bare(candidates: Mask, seen: Plane, distance: Plane, tolerance: float) -> Mask:
+    """The patches of sheet within or beside the product; never what the network is sure of."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(candidates.astype(np.uint8), connectivity=4)
     labels = np.asarray(labels)
     chosen = np.zeros(count, bool)
@@ -80,7 +80,9 @@ def _bare(candidates: Mask, distance: Plane, tolerance: float) -> Mask:
         if area < SMALLEST_PATCH:
             continue
         part = np.s_[top : top + height, left : left + width]
-        chosen[index] = np.median(distance[part][labels[part] == index]) < BARE * tolerance
+        patch = labels[part] == index
+        like_sheet = float(np.median(distance[part][patch])) < BARE * tolerance
+        chosen[index] = like_sheet and float(seen[part][patch].mean()) < CERTAIN
     return np.asarray(chosen[labels])
 
 
@@ -117,4 +119,4 @@ def _sharpness(distance: Plane, peak: Plane) -> Plane:
     across = np.asarray(cv2.Sobel(distance, cv2.CV_32F, 1, 0, scale=1 / 8), np.float32)
     down = np.asarray(cv2.Sobel(distance, cv2.CV_32F, 0, 1, scale=1 / 8), np.float32)
     steepest = np.asarray(cv2.dilate(np.hypot(across, down), np.ones((3, 3), np.uint8)), np.float32)
-    return steepest / np.maximum(peak, np.float32(1))
+    return np.asarray(steepest / np.maximum(peak, np.float32(1)), np.float32)
