@@ -89,7 +89,7 @@ def _auto(subject: Subject, models: Models, keep_shadow: bool) -> tuple[Subject,
     if sheet.plainness >= PLAIN_ENOUGH and (answer > 0.5).mean() >= SMALLEST_PRODUCT:
         both = second(sheet, answer)
         if both.refused <= SCENERY:
-            return _with_people(subject, answer, *_seconded(subject, sheet, both, answer, keep_shadow))
+            return _seconded(subject, sheet, both, answer, keep_shadow)
     cut, other = _drawn(subject, answer)
     if cut.alpha is None:
         plain, note = cut_out_plain(subject, keep_shadow=keep_shadow, sheet=sheet)
@@ -138,7 +138,10 @@ def _confidence(answer: Plane) -> float:
 
 
 def _with_people(subject: Subject, answer: Plane, cut: Subject, note: StepNote) -> tuple[Subject, StepNote]:
-    """Lower the confidence where people may be in the picture, and say so."""
+    """Lower the confidence where people may be in the picture, and say so.
+
+    Not before a plain sheet: there its colour finds them whole, and a brass buckle passes for skin.
+    """
     if not note.applied or not may_hold_people(subject.pixels, answer):
         return cut, note
     confidence = min(PEOPLE, float(note.detail["confidence"]))  # type: ignore[arg-type]
