@@ -93,6 +93,13 @@ class Artifact:
         return sum(seconds for phase, seconds in self.timings.items() if phase not in ("queue", "load"))
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """All that a person should know of it: `warnings`, and what finishing says, such as that a cut-out is
+        doubtful."""
+        said = () if self.report is None else self.report.notes
+        return tuple(dict.fromkeys((*self.warnings, *said)))
+
+    @property
     def preset(self) -> Preset | None:
         """The marketplace that the picture was finished for."""
         from imagegen_postprocess import load_preset

@@ -71,8 +71,8 @@ def _card(outcome: Outcome) -> str:
     said = f'<p dir="auto">{description or "<i>no description</i>"}</p>'
     if outcome.prompt != outcome.description:
         said += f'<p class="prompt" dir="auto">{escape(outcome.prompt)}</p>'
-    if outcome.warnings:
-        said += f'<p class="warning">{escape("; ".join(outcome.warnings))}</p>'
+    if remarks := (*outcome.warnings, *outcome.notes):
+        said += f'<p class="warning">{escape("; ".join(remarks))}</p>'
     if len(outcome.files) > 1:
         links = (
             f'<a href="{quote(file.name)}">{escape(file.preset or file.name)}</a>' for file in outcome.files

@@ -37,6 +37,7 @@ from imagegen.store.artifacts import open_artifacts
 from imagegen.store.files import write_atomically
 
 if TYPE_CHECKING:
+    from imagegen.artifact import Artifact
     from imagegen.jobs.jobs import Jobs
     from imagegen.request import ImageRequest
     from imagegen.studio import Studio
@@ -122,16 +123,18 @@ class PictureMaker:
             self._check_stop()  # then it was not the row that failed
             return self._failed(underway, _error(job))
         files = underway.picture.files
-        seconds = job.seconds or 0.0
+        seconds, notes = job.seconds or 0.0, job.warnings
         try:
             if len(files) > 1:
-                seconds += self._finish_each(underway.picture, job)
+                finished = self._finish_each(underway.picture, job)
+                seconds += sum(artifact.seconds for artifact in finished)
+                notes = tuple(dict.fromkeys((*notes, *(said for each in finished for said in each.remarks))))
             elif self._queued is not None:
                 self._fetch(job, self._out / files[0].name)
         except ImagegenError as error:
             return self._failed(underway, error)
         made = tuple(MadeFile(file.name, file.preset) for file in files)
-        return replace(underway.outcome, status=COMPLETED, files=made, seconds=seconds, notes=job.warnings)
+        return replace(underway.outcome, status=COMPLETED, files=made, seconds=seconds, notes=notes)
 
     def _submit(self, id: str, request: ImageRequest, file: str, label: str) -> None:
         if self._queued is None:
@@ -186,24 +189,25 @@ class PictureMaker:
         job = self._jobs.get(id)
         return job is not None and job.state is JobState.COMPLETED
 
-    def _finish_each(self, picture: PlannedPicture, job: Job) -> float:
-        """Finishes the model's own picture for each preset and removes it; the seconds that took."""
+    def _finish_each(self, picture: PlannedPicture, job: Job) -> list[Artifact]:
+        """Finishes the model's own picture for each preset and removes it; nothing where that was done
+        before."""
         from PIL import Image
 
         source = self._out / _source(picture)
         if self._queued is not None:
             if all((self._out / file.name).is_file() for file in picture.files):
-                return 0.0
+                return []
             self._fetch(job, source)
         elif not source.exists():
-            return 0.0
+            return []
         with Image.open(source) as own:
             own.load()
             artifacts = self._studio.finish_each(own, [file.recipe for file in picture.files])
         for file, artifact in zip(picture.files, artifacts, strict=True):
             artifact.save(self._out / file.name)
         source.unlink()
-        return sum(artifact.seconds for artifact in artifacts)
+        return artifacts
 
     def _fetch(self, job: Job, file: Path) -> None:
         """The job's picture out of the artifact store: the same file by a second name where that can be."""

@@ -84,7 +84,6 @@ def _details(artifact: Artifact) -> PictureDetails:
     request, recipe, made = artifact.request, artifact.recipe, artifact.provenance
     if request is None or request.seed is None or request.steps is None:
         raise GenerationFailed("the picture came without the request that made it")
-    notes = () if artifact.report is None else artifact.report.notes
     return PictureDetails(
         seed=request.seed,
         steps=request.steps,
@@ -93,7 +92,7 @@ def _details(artifact: Artifact) -> PictureDetails:
         generated_size=f"{made.generated_width}x{made.generated_height}",
         recipe=None if recipe is None else recipe.to_dict(),
         report=None if artifact.report is None else artifact.report.to_dict(),
-        warnings=list(dict.fromkeys((*artifact.warnings, *notes))),
+        warnings=list(artifact.remarks),
     )
 
 

@@ -178,7 +178,7 @@ class Maker:
             "artifact": name,
             "steps": request.get("steps"),
             "seconds": artifact.seconds,
-            "warnings": list(artifact.warnings),
+            "warnings": list(artifact.remarks),
             "details": details,
         }
 

@@ -67,7 +67,9 @@ def test_whatever_a_row_says_stays_text(
     )
     made = page(
         path,
-        outcome(id, description, prompt + "!", file="<d>&#%é.png", warnings=(error,), color=title),
+        outcome(
+            id, description, prompt + "!", file="<d>&#%é.png", warnings=(error,), notes=(prompt,), color=title
+        ),
         outcome(id, description, prompt + "!", error=error),
         title=title,
     )

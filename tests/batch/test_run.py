@@ -77,7 +77,10 @@ def test_each_row_gets_its_picture_or_its_error(studio: Studio, catalogue: Path,
         assert picture.size == (96, 64)
     pictures = {path.name for path in out.iterdir()} - {"manifest.csv", "manifest.jsonl", "gallery.html"}
     assert pictures == {row["file"] for row in rows if row["file"]}
+    # Noise is no product: whoever looks through the batch must be told where its cut-out is doubtful.
+    assert "cutout" in rows[4]["warnings"]
     page = (out / "gallery.html").read_text(encoding="utf-8")
+    assert "cutout" in page
     assert all(f'src="{name}"' in page for name in pictures)
     assert "Blue cap" in page
 

@@ -129,6 +129,6 @@ def _answer(done: _Done) -> FinishAnswer:
         recipe=to_document(done.recipe),
         report={} if report is None else report.to_dict(),
         provenance=asdict(artifact.provenance),
-        warnings=[*artifact.warnings, *(() if report is None else report.notes)],
+        warnings=list(artifact.remarks),
         check=None if done.check is None else CheckAnswer.model_validate(done.check.to_dict()),
     )
