@@ -29,6 +29,7 @@ _PURE, _NEAR = (
 _LITTLE = 1e-3  # of squared linear light: product and backdrop this alike do not tell how they mix
 _OVERSHOOT = np.float32(0.02)  # of linear light, that needs no other colour to explain it
 _NARROW = np.float32(0.1)  # room beside the backdrop below which a colour says little
+_FAINT = 0.02  # coverage up to which a pixel is taken for backdrop
 _CLEAR, _SOLID = 2 / 255, 0.995  # alpha below and above which a pixel is wholly background, wholly product
 
 
@@ -47,15 +48,18 @@ def pull_matte(
     radius = math.ceil(BAND * zoom)
     outer = grow(_enlarged(regions.product, width, height) > 0.5, radius)
     clean = _enlarged(regions.backdrop, width, height) > 0.5
-    shade = _shade(light, behind, outer, clean, noise, radius)
+    seen = _shade(light, behind, clean, noise)
+    shade = _carried(seen, outer, radius)
     drawn = refine(pixels, regions.product.astype(np.float32), GUIDE_SIDE)
     coverage = _in_light(drawn, light, shade[..., None] * behind, noise)
     coverage[~outer] = 0
+    # Where nothing is mixed the shade is what is seen: carried on, it left a white line in a shadow.
+    shade = np.where(coverage > _FAINT, shade, seen)
     if not keep_shadow:
         behind, shade = shade[..., None] * behind, np.ones_like(shade)
     alpha = 1 - (1 - coverage) * shade
     # Where no real colour (none below black or above white) would explain the pixel, coverage was too low.
-    alpha = np.where(coverage > 0.02, np.maximum(alpha, _least_alpha(light, behind)), alpha)
+    alpha = np.where(coverage > _FAINT, np.maximum(alpha, _least_alpha(light, behind)), alpha)
     alpha = np.where(alpha < _CLEAR, 0, np.where(alpha > _SOLID, 1, alpha)).astype(np.float32)
     own = (light - (1 - alpha)[..., None] * behind) / np.maximum(alpha, np.float32(_CLEAR))[..., None]
     cleaned = np.where(alpha[..., None] < 1, to_pixels(own), pixels)
@@ -107,21 +111,25 @@ def _along(one: Plane, other: Plane) -> Plane:
     return np.asarray(np.einsum("ij,ij->i", one, other), np.float32)
 
 
-def _shade(light: Plane, behind: Plane, outer: Mask, clean: Mask, noise: float, radius: int) -> Plane:
-    """Share of its light that the backdrop keeps, 0..1: 1 where it is clean, less in shadows.
-
-    Within the band (`outer` holds it and the product) the shade of what lies beyond is carried on, because
-    the mixed pixels stand on it: measured there, a dark product's edge would pass for shadow.
-    """
+def _shade(light: Plane, behind: Plane, clean: Mask, noise: float) -> Plane:
+    """Share of its light that the backdrop keeps, 0..1: 1 where it is clean, less in shadows."""
     loss = np.clip(1 - _largest((light / np.clip(behind, 1e-3, 1)).astype(np.float32)), 0, 1)
     floor = 0.02 + 3 * noise
     loss = loss * np.clip((loss - 0.5 * floor) / floor, 0, 1)  # no rim where a shadow fades into the noise
     loss[clean] = 0
+    return np.asarray(1 - loss, np.float32)
+
+
+def _carried(shade: Plane, outer: Mask, radius: int) -> Plane:
+    """The shade with that of what lies beyond the band (`outer` holds it and the product) carried on into it.
+
+    The mixed pixels there stand on it: measured in them, a dark product's edge would pass for shadow.
+    """
     beyond = (~outer).astype(np.float32)
     side = 4 * radius + 3
-    carried = np.asarray(cv2.blur(loss * beyond, (side, side)), np.float32)
-    carried /= np.maximum(np.asarray(cv2.blur(beyond, (side, side)), np.float32), np.float32(1e-3))
-    return 1 - np.where(outer, carried, loss).astype(np.float32)
+    loss = np.asarray(cv2.blur((1 - shade) * beyond, (side, side)), np.float32)
+    loss /= np.maximum(np.asarray(cv2.blur(beyond, (side, side)), np.float32), np.float32(1e-3))
+    return np.where(outer, 1 - loss, shade).astype(np.float32)
 
 
 def _least_alpha(light: Plane, behind: Plane) -> Plane:
