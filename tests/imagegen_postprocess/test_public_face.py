@@ -89,7 +89,7 @@ def test_a_plain_finish_needs_neither_onnxruntime_nor_rembg() -> None:
     code = (
         "import sys; from imagegen_postprocess import Recipe, finish; from PIL import Image; "
         "photo = Image.new('RGB', (64, 64), 'white'); photo.paste((40, 60, 160), (20, 20, 44, 44)); "
-        "finish(photo, Recipe()); "
+        "finish(photo, Recipe(cutout='plain')); "
         "print([m for m in ('onnxruntime', 'rembg', 'torch') if m in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -23,7 +23,7 @@ def test_a_shadow_is_soft_grey_and_near_the_product(kind: str) -> None:
     assert np.ptp(shaded[darkened], axis=1).max() <= 1  # grey
     assert (shaded[:4] == 255).all()
     inside = cv2.erode((~background).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-    assert (shaded[inside] == plain[inside]).all()
+    assert np.abs(shaded[inside] - plain[inside]).max() <= 1  # rounding, where alpha is a shade below 1
     assert finished.report["canvas"].detail["shadow"] == kind
 
 
