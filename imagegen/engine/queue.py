@@ -173,4 +173,8 @@ class TicketQueue:
             raise refusal
         newest = max((t for t in bounded if t.owner == greediest), key=lambda ticket: ticket.turn)
         self._waiting.remove(newest)
+        # Its turn goes back to its owner, whose next picture would else wait for a turn that nobody takes.
+        whose = (newest.priority, newest.owner)
+        if self._last.get(whose) == newest.turn[1]:
+            self._last[whose] -= 1
         newest.refuse(refusal)
