@@ -15,11 +15,12 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from imagegen.batch.counts import Counts
 from imagegen.batch.folder import output_folder
 from imagegen.batch.gallery import Gallery
 from imagegen.batch.making import MACHINE_FAULTS, SOURCES, PictureMaker, Underway
 from imagegen.batch.manifest import Manifest
-from imagegen.batch.outcome import COMPLETED, Outcome
+from imagegen.batch.outcome import Outcome
 from imagegen.batch.plan import BatchOptions, Plan
 from imagegen.batch.shop_csv import write_shop_csv
 from imagegen.errors import InputFileInvalid, InvalidRequest, Overloaded
@@ -34,29 +35,18 @@ MANIFEST, JSONL, GALLERY, SHOP = "manifest.csv", "manifest.jsonl", "gallery.html
 MOST_WAIT = 5.0  # seconds until a full queue is tried again: others' jobs may end sooner than was thought
 
 
-@dataclass(slots=True)
-class BatchReport:
+@dataclass(slots=True, kw_only=True)
+class BatchReport(Counts):
     """How many pictures came to what, in how many seconds of wall time, and where that is written.
 
-    `shop` is None when the catalogue has no column for pictures; `warned` counts pictures of texts that were
-    damaged.
+    `shop` is None when the catalogue has no column for pictures.
     """
 
     manifest: Path
     gallery: Path
     shop: Path | None
     total: int
-    completed: int = 0
-    failed: int = 0
-    warned: int = 0
     seconds: float = 0.0
-
-    def count(self, outcome: Outcome) -> None:
-        if outcome.status == COMPLETED:
-            self.completed += 1
-        else:
-            self.failed += 1
-        self.warned += bool(outcome.warnings)
 
 
 def run_batch(
@@ -115,13 +105,13 @@ def carry_out(
     title: str,
 ) -> BatchReport:
     """The pictures of a plan, `ahead` of them at a time, and all that is written of them into `out`."""
-    report = BatchReport(out / MANIFEST, out / GALLERY, out / SHOP, total)
+    report = BatchReport(manifest=out / MANIFEST, gallery=out / GALLERY, shop=out / SHOP, total=total)
     with Manifest(out / MANIFEST, out / JSONL) as manifest, Gallery(title) as gallery:
         try:
             for outcome in _outcomes(plan, maker, ahead, stop):
                 manifest.add(outcome)
                 gallery.add(outcome)
-                report.count(outcome)
+                report.add(outcome)
                 on_outcome(outcome)
         finally:
             gallery.write(out / GALLERY)
