@@ -62,6 +62,13 @@ class Job:
     details: dict[str, Any] = field(default_factory=dict)
     error: dict[str, str | None] | None = None
 
+    @property
+    def seq(self) -> int:
+        """The event that the job stands at, as JobEvent counts."""
+        if self.state.final:
+            return JobEvent.LAST
+        return 1 if self.state is JobState.QUEUED else 2 + self.step
+
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:

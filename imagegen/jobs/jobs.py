@@ -311,7 +311,7 @@ class Jobs:
         stop = stop or threading.Event()
         while not stop.is_set():
             job = self._known(id)
-            seq = _seq(job)
+            seq = job.seq
             if seq > after:
                 yield JobEvent(seq, job.state, job.step, job.steps)
                 after = seq
@@ -424,9 +424,3 @@ class Jobs:
         if job is None:
             raise JobNotFound(f"there is no job {id!r}", hint="it was never handed in, or was deleted")
         return job
-
-
-def _seq(job: Job) -> int:
-    if job.state.final:
-        return JobEvent.LAST
-    return 1 if job.state is JobState.QUEUED else 2 + job.step

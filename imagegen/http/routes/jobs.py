@@ -22,7 +22,7 @@ from imagegen.http.routes.models import served_model
 from imagegen.http.schemas.images import ImageGeneration, PictureFields
 from imagegen.http.schemas.jobs import JobCreation, JobList, JobObject, Status
 from imagegen.http.streaming import QUIET_SECONDS, EventStream, sse
-from imagegen.jobs.job import Job, JobEvent, JobState, Priority
+from imagegen.jobs.job import Job, JobState, Priority
 from imagegen.keys import Key
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings
@@ -194,7 +194,7 @@ async def _events(jobs: Any, id: str, after: int) -> AsyncIterator[bytes]:
         job: Job | None = await run_in_threadpool(jobs.get, id)
         if job is None:  # deleted meanwhile
             return
-        seq = _seq(job)
+        seq = job.seq
         if seq > after:
             after, quiet = seq, 0.0
             yield sse(job.state.value, event_data(job).model_dump(), str(seq))
@@ -205,13 +205,6 @@ async def _events(jobs: Any, id: str, after: int) -> AsyncIterator[bytes]:
         if quiet >= QUIET_SECONDS:
             quiet = 0.0
             yield KEEPALIVE_COMMENT
-
-
-def _seq(job: Job) -> int:
-    """The event that a job stands at, as JobEvent counts."""
-    if job.state.final:
-        return JobEvent.LAST
-    return 1 if job.state is JobState.QUEUED else 2 + job.step
 
 
 def _last_seen(header: str | None) -> int:
