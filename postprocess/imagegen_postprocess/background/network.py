@@ -15,8 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from imagegen_postprocess.background.telemetry import forbid_telemetry
-from imagegen_postprocess.errors import DependencyMissing
+from imagegen_postprocess.onnx_session import open_session
 from imagegen_postprocess.subject import Pixels, Plane
 
 FILE = Path(__file__).parent / "weights" / "cutout.onnx"
@@ -64,22 +63,10 @@ def expected_overlap(answer: Plane) -> float:
 @lru_cache(maxsize=1)
 def _session(threads: int | None) -> Any:
     """The one session that is kept; loading it takes a tenth of a second, importing onnxruntime one."""
-    forbid_telemetry()
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise DependencyMissing(
-            f"cut-outs before a background that is not plain need onnxruntime: {error}",
-            field="cutout",
-            hint="Install imagegen[cpu] or imagegen[gpu], or use the cut-out 'plain'",
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or os.cpu_count() or 1
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # the arena keeps its largest size for good
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads sleep
-    options.log_severity_level = 3
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    available = onnxruntime.get_available_providers()
-    providers = [provider for provider in wanted if provider in available]
-    return onnxruntime.InferenceSession(str(FILE), options, providers=providers)
+    return open_session(
+        FILE,
+        threads or os.cpu_count() or 1,
+        user="cut-outs before a background that is not plain need",
+        field="cutout",
+        instead="use the cut-out 'plain'",
+    )

@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 from imagegen_postprocess.background.decontaminate import clean_colours
-from imagegen_postprocess.background.telemetry import forbid_telemetry
 from imagegen_postprocess.errors import DependencyMissing, ModelFileMissing, RecipeInvalid
+from imagegen_postprocess.onnx_session import forbid_telemetry
 from imagegen_postprocess.report import Detail, StepNote
 from imagegen_postprocess.subject import Subject
 

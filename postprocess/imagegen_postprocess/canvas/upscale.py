@@ -16,8 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from imagegen_postprocess.background.telemetry import forbid_telemetry
 from imagegen_postprocess.errors import DependencyMissing, ModelFileMissing
+from imagegen_postprocess.onnx_session import open_session
 from imagegen_postprocess.subject import Pixels
 
 TILE = 192  # pixels of a tile's side, margins included, where the network leaves the choice
@@ -89,24 +89,16 @@ def _tiled(pixels: Pixels, network: Network) -> Pixels:
 @lru_cache(maxsize=1)
 def _network(path: Path, threads: int | None) -> Network:
     """The one network that is kept; loaded, and tried on one grey tile."""
-    forbid_telemetry()
     try:
-        import onnxruntime
-    except ImportError as error:
-        raise DependencyMissing(
-            f"the upscaler {path.stem!r} needs onnxruntime: {error}",
+        session = open_session(
+            path,
+            threads or 0,
+            user=f"the upscaler {path.stem!r} needs",
             field="upscaler",
-            hint="Install imagegen[cpu] or imagegen[gpu], or leave the upscaler out",
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # the arena keeps its largest size for good
-    options.log_severity_level = 3
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    providers = [each for each in wanted if each in onnxruntime.get_available_providers()]
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            instead="leave the upscaler out",
+        )
+    except DependencyMissing:
+        raise
     except Exception as error:  # onnxruntime's errors share no narrower base
         raise _unfit(path, f"cannot be loaded: {error}") from error
     inputs = session.get_inputs()
