@@ -14,6 +14,8 @@ from imagegen.request import Priority as Priority
 if TYPE_CHECKING:
     from imagegen.artifact import Format
 
+LAST_EVENT = 1000
+
 
 class JobState(StrEnum):
     QUEUED = "queued"
@@ -64,23 +66,11 @@ class Job:
 
     @property
     def seq(self) -> int:
-        """The event that the job stands at, as JobEvent counts."""
+        """Number of the event that the job stands at. It counts up with a job's life and is the same for
+        whoever looks, whenever: 1 queued, 2 taken, 2 + n after step n, LAST_EVENT at the end."""
         if self.state.final:
-            return JobEvent.LAST
+            return LAST_EVENT
         return 1 if self.state is JobState.QUEUED else 2 + self.step
-
-
-@dataclass(frozen=True, slots=True)
-class JobEvent:
-    """One thing that happened. `seq` counts up with a job's life and is the same for whoever reads it,
-    whenever: 1 queued, 2 taken, 2 + n after step n, LAST at the end."""
-
-    LAST = 1000
-
-    seq: int
-    state: JobState
-    step: int
-    steps: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -34,7 +33,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from imagegen.errors import ImagegenError, JobNotFound
 from imagegen.jobs.ending import ENDED, Ending
-from imagegen.jobs.job import Job, JobEvent, JobState, Page, Priority
+from imagegen.jobs.job import Job, JobState, Page, Priority
 from imagegen.jobs.making import MAKE, Maker, Observe, Place
 from imagegen.jobs.queues import QUEUES, Admission
 from imagegen.jobs.records import Records
@@ -304,20 +303,6 @@ class Jobs:
                 time.sleep(min(left, pause))
                 pause = min(2 * pause, LOOK)
         return job
-
-    def events(self, id: str, after: int = 0, stop: threading.Event | None = None) -> Iterator[JobEvent]:
-        """What happens to a job from now on, and what happened since event `after`, to its end or until
-        `stop` is set. Steps that were over before anybody looked are skipped. Raises JobNotFound."""
-        stop = stop or threading.Event()
-        while not stop.is_set():
-            job = self._known(id)
-            seq = job.seq
-            if seq > after:
-                yield JobEvent(seq, job.state, job.step, job.steps)
-                after = seq
-            if job.state.final:
-                return
-            stop.wait(LOOK)
 
     def _launch(self) -> None:
         settings = self.settings

@@ -142,7 +142,7 @@ def test_leaving_by_an_exception_cancels_what_runs(
 def test_an_unknown_job(settings: Settings) -> None:
     with Jobs(None, settings) as jobs:
         assert jobs.get("nobody knows it") is None
-        for look in (jobs.wait, jobs.cancel, jobs.delete, lambda id: next(jobs.events(id))):
+        for look in (jobs.wait, jobs.cancel, jobs.delete):
             with pytest.raises(JobNotFound, match="nobody knows it"):
                 look("nobody knows it")
 

@@ -11,7 +11,7 @@ import pytest
 from dbos import DBOS
 
 from imagegen.errors import InvalidRequest, Overloaded
-from imagegen.jobs.job import Job, JobEvent, JobState, Priority
+from imagegen.jobs.job import LAST_EVENT, Job, JobState, Priority
 from imagegen.jobs.jobs import Jobs
 from imagegen.jobs.retention import Retention
 from imagegen.request import ImageRequest
@@ -28,7 +28,6 @@ def test_a_job_from_the_queue_ends_in_the_store(studio: Studio, settings: Settin
         assert (job.state, job.step, job.started) == (JobState.QUEUED, 0, None)
         assert hand_in.waiting() == 1
     with Jobs(studio, settings, shared=True) as jobs:
-        events = list(jobs.events(job.id))
         done = jobs.wait(job.id)
         assert (done.state, done.owner, done.label, done.batch) == (
             JobState.COMPLETED,
@@ -44,20 +43,7 @@ def test_a_job_from_the_queue_ends_in_the_store(studio: Studio, settings: Settin
         assert jobs.counts("another") == {}
         assert jobs.submit(ask("another bag"), id=job.id) == done
         assert jobs.get(job.id, owner="somebody else") is None
-    assert [event.seq for event in events] == sorted({event.seq for event in events})
-    assert events[-1] == JobEvent(JobEvent.LAST, JobState.COMPLETED, 4, 4)
-
-
-def test_events_go_on_where_a_reader_stopped(settings: Settings, ask: Ask) -> None:
-    with Jobs(None, settings) as jobs:
-        job = jobs.submit(ask())
-        assert next(jobs.events(job.id)) == JobEvent(1, JobState.QUEUED, 0, 0)
-        jobs.cancel(job.id)
-        assert list(jobs.events(job.id, after=1)) == [JobEvent(JobEvent.LAST, JobState.CANCELLED, 0, 0)]
-        assert list(jobs.events(job.id, after=JobEvent.LAST)) == []
-        stopped = threading.Event()
-        stopped.set()
-        assert list(jobs.events(jobs.submit(ask()).id, stop=stopped)) == []
+    assert (job.seq, done.seq, done.step, done.steps) == (1, LAST_EVENT, 4, 4)
 
 
 def test_owners_take_turns(settings: Settings, ask: Ask) -> None:
