@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from imagegen.engine.queue import Generation
+from imagegen.store.bounded import Bounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,19 +23,11 @@ class PictureCache:
     """Thread-safe; holds at most `size` bytes of pixels and lets go what was not asked for the longest."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
-        self._held = 0
-        self._lock = threading.Lock()
-        self._pictures: OrderedDict[bytes, tuple[np.ndarray, tuple[str, ...]]] = OrderedDict()
+        self._kept: Bounded[tuple[np.ndarray, tuple[str, ...]]] = Bounded(size)
 
     def get(self, plan: Plan) -> Generation | None:
-        if plan.request.photos:
+        if plan.request.photos or (found := self._kept.get(_key(plan))) is None:
             return None
-        key = _key(plan)
-        with self._lock:
-            if (found := self._pictures.get(key)) is None:
-                return None
-            self._pictures.move_to_end(key)
         pixels, warnings = found
         return Generation(plan, pixels, {}, plan.warnings + warnings)
 
@@ -44,26 +35,15 @@ class PictureCache:
         """Keeps a picture, unless it is larger than the cache or of a photo; its pixels cannot be changed any
         more."""
         pixels, plan = generation.pixels, generation.plan
-        if pixels.nbytes > self._size or plan.request.photos:
-            return
-        pixels.flags.writeable = False
-        with self._lock:
-            self._drop(_key(plan))
-            self._pictures[_key(plan)] = (pixels, generation.warnings[len(plan.warnings) :])
-            self._held += pixels.nbytes
-            while self._held > self._size:
-                self._drop(next(iter(self._pictures)))
+        if not plan.request.photos:
+            pixels.flags.writeable = False
+            self._kept.put(_key(plan), (pixels, generation.warnings[len(plan.warnings) :]), pixels.nbytes)
 
     def drop(self, plan: Plan) -> None:
-        with self._lock:
-            self._drop(_key(plan))
+        self._kept.drop(_key(plan))
 
     def __len__(self) -> int:
-        return len(self._pictures)
-
-    def _drop(self, key: bytes) -> None:
-        if (found := self._pictures.pop(key, None)) is not None:
-            self._held -= found[0].nbytes
+        return len(self._kept)
 
 
 def _key(plan: Plan) -> bytes:
