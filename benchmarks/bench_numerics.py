@@ -33,9 +33,10 @@ from imagegen.networks import quantized_linear
 from imagegen.networks.quantized_linear import QuantizedLinear
 from imagegen.pipeline import text_to_image
 from imagegen.pipeline.denoise import denoise
-from imagegen_kernels import matmul, matmul_swiglu
+from imagegen_kernels import matmul, matmul_residual, matmul_swiglu
 from imagegen_kernels.formats import PackedWeight, dequantize, pack_binary, pack_ternary
 from imagegen_kernels.matmul import reference
+from imagegen_kernels.modulate import Modulated
 from imagegen_kernels.quantize.reference import quantize
 
 GROUP = 128
@@ -104,7 +105,9 @@ def activations(model: nn.Module) -> Iterator[dict[str, list[Tensor]]]:
     }
 
     def watched(run: Callable[..., Any]) -> Callable[..., Any]:
-        def inner(x: Tensor, weight: PackedWeight, *more: Any) -> Any:
+        def inner(x: Tensor | Modulated, weight: PackedWeight, *more: Any) -> Any:
+            if isinstance(x, Modulated):
+                x = x.values()
             if id(weight) in names:
                 seen[names[id(weight)]].append(x.float().reshape(-1, x.shape[-1]))
             return run(x, weight, *more)
@@ -114,6 +117,7 @@ def activations(model: nn.Module) -> Iterator[dict[str, list[Tensor]]]:
     with (
         patch.object(quantized_linear, "matmul", watched(matmul)),
         patch.object(quantized_linear, "matmul_swiglu", watched(matmul_swiglu)),
+        patch.object(quantized_linear, "matmul_residual", watched(matmul_residual)),
     ):
         yield seen
 

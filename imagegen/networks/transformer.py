@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from imagegen.networks.quantized_linear import project_gated
-from imagegen_kernels import attention, gated_residual, modulate, qk_rope
+from imagegen.networks.quantized_linear import project, project_gated, project_residual
+from imagegen_kernels import attention, qk_rope
+from imagegen_kernels.modulate import Modulated
 
 REFERENCE_TIME = 10
 """Steps on the time axis between the picture and its first reference, and from one reference to the next."""
@@ -72,6 +73,10 @@ class Stream(NamedTuple):
     shift: Tensor
     scale: Tensor
     gate: Tensor
+
+    def opened(self, x: Tensor, eps: float) -> Modulated:
+        """What the branch reads of x."""
+        return Modulated(x, self.shift, self.scale, eps)
 
 
 class Modulation(NamedTuple):
@@ -186,9 +191,8 @@ class Transformer(nn.Module):
             # Nothing reads the last block's text tokens.
             tokens = block(tokens, modulation.single, rotary, skip=text_length if number == last else 0)
         image = (tokens if last >= 0 else image)[:, :length]
-        image = modulate(image, modulation.out_shift, modulation.out_scale, self.config.eps)
-        velocity: Tensor = self.proj_out(image)
-        return velocity
+        last_norm = Modulated(image, modulation.out_shift, modulation.out_scale, self.config.eps)
+        return project(self.proj_out, last_norm)
 
 
 def _grid(time: int, rows: int, columns: int) -> Tensor:
@@ -214,19 +218,13 @@ class DoubleBlock(nn.Module):
         self, image: Tensor, text: Tensor, modulation: Modulation, rotary: Rotary
     ) -> tuple[Tensor, Tensor]:
         (image_attn, image_mlp), (text_attn, text_mlp) = modulation.image, modulation.text
-        image_out, text_out = self.attn(
-            modulate(image, image_attn.shift, image_attn.scale, self.eps),
-            modulate(text, text_attn.shift, text_attn.scale, self.eps),
-            rotary,
-        )
-        image = gated_residual(image, image_attn.gate, image_out)
-        text = gated_residual(text, text_attn.gate, text_out)
-        image_out = self.ff(modulate(image, image_mlp.shift, image_mlp.scale, self.eps))
-        text_out = self.ff_context(modulate(text, text_mlp.shift, text_mlp.scale, self.eps))
-        return gated_residual(image, image_mlp.gate, image_out), gated_residual(text, text_mlp.gate, text_out)
+        image, text = self.attn(image, text, image_attn, text_attn, rotary)
+        return self.ff(image, image_mlp, self.eps), self.ff_context(text, text_mlp, self.eps)
 
 
 class JointAttention(nn.Module):
+    """Text and image attend together, and what they find is added to each."""
+
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         width, head_dim = config.width, config.attention_head_dim
@@ -238,10 +236,14 @@ class JointAttention(nn.Module):
         self.norm_added_q, self.norm_added_k = HeadNorm(head_dim), HeadNorm(head_dim)
         self.to_add_out = nn.Linear(width, width, bias=False)
 
-    def forward(self, image: Tensor, text: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, image: Tensor, text: Tensor, image_stream: Stream, text_stream: Stream, rotary: Rotary
+    ) -> tuple[Tensor, Tensor]:
         length, heads = text.shape[1], self.heads
-        text_qkv = self.add_qkv_proj(text).view(*text.shape[:2], 3 * heads, -1)
-        image_qkv = self.to_qkv(image).view(*image.shape[:2], 3 * heads, -1)
+        text_qkv = project(self.add_qkv_proj, text_stream.opened(text, self.eps))
+        image_qkv = project(self.to_qkv, image_stream.opened(image, self.eps))
+        text_qkv = text_qkv.view(*text.shape[:2], 3 * heads, -1)
+        image_qkv = image_qkv.view(*image.shape[:2], 3 * heads, -1)
         text_qk, text_v = text_qkv[:, :, : 2 * heads], text_qkv[:, :, 2 * heads :]
         image_qk, image_v = image_qkv[:, :, : 2 * heads], image_qkv[:, :, 2 * heads :]
         text_q, text_k = qk_rope(
@@ -267,7 +269,10 @@ class JointAttention(nn.Module):
         q, k = torch.cat([text_q, image_q], dim=1), torch.cat([text_k, image_k], dim=1)
         v = torch.cat([text_v, image_v], dim=1)
         out = attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2).flatten(2)
-        return self.to_out[0](out[:, length:]), self.to_add_out(out[:, :length])
+        return (
+            project_residual(self.to_out[0], out[:, length:], image, image_stream.gate),
+            project_residual(self.to_add_out, out[:, :length], text, text_stream.gate),
+        )
 
 
 class SingleBlock(nn.Module):
@@ -281,8 +286,8 @@ class SingleBlock(nn.Module):
 
     def forward(self, tokens: Tensor, modulation: Stream, rotary: Rotary, skip: int = 0) -> Tensor:
         """All tokens but the first `skip`, which are attended to only."""
-        out = self.attn(modulate(tokens, modulation.shift, modulation.scale, self.eps), rotary, skip)
-        return gated_residual(tokens[:, skip:], modulation.gate, out)
+        attended: Tensor = self.attn(tokens, modulation, rotary, skip)
+        return attended
 
 
 class ParallelAttention(nn.Module):
@@ -295,20 +300,20 @@ class ParallelAttention(nn.Module):
         self.width, self.in_width = width, width + mlp_width
         self.to_out = nn.Linear(self.in_width, width, bias=False)
 
-    def forward(self, tokens: Tensor, rotary: Rotary, skip: int = 0) -> Tensor:
+    def forward(self, tokens: Tensor, stream: Stream, rotary: Rotary, skip: int = 0) -> Tensor:
         heads, (q_weight, k_weight) = self.heads, (self.norm_q.weight, self.norm_k.weight)
         # Attention and MLP write side by side what the last linear reads.
         both = tokens.new_empty(*tokens.shape[:2], self.in_width)
         gated = both[..., self.width :]
-        qkv, _ = project_gated(self.to_qkv_mlp_proj, tokens, 3 * self.width, gated)
+        opened = stream.opened(tokens, self.eps)
+        qkv, _ = project_gated(self.to_qkv_mlp_proj, opened, 3 * self.width, gated)
         qkv = qkv.view(*tokens.shape[:2], 3 * heads, self.width // heads)
         qk, v = qkv[:, :, : 2 * heads], qkv[:, :, 2 * heads :]
         q, k = qk_rope(qk, heads, q_weight, k_weight, rotary.cos, rotary.sin, self.eps, interleaved=True)
         out = attention(q[:, skip:].transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2)
         both = both[:, skip:]
         both[..., : self.width].view(out.shape).copy_(out)
-        projected: Tensor = self.to_out(both)
-        return projected
+        return project_residual(self.to_out, both, tokens[:, skip:], stream.gate)
 
 
 class FeedForward(nn.Module):
@@ -317,10 +322,9 @@ class FeedForward(nn.Module):
         self.linear_in = nn.Linear(config.width, 2 * config.mlp_width, bias=False)
         self.linear_out = nn.Linear(config.mlp_width, config.width, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        _, gated = project_gated(self.linear_in, x)
-        out: Tensor = self.linear_out(gated)
-        return out
+    def forward(self, x: Tensor, stream: Stream, eps: float) -> Tensor:
+        _, gated = project_gated(self.linear_in, stream.opened(x, eps))
+        return project_residual(self.linear_out, gated, x, stream.gate)
 
 
 class HeadNorm(nn.Module):

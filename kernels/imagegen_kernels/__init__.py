@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from imagegen_kernels.attention import attention
     from imagegen_kernels.gated_residual import gated_residual
     from imagegen_kernels.matmul import matmul
+    from imagegen_kernels.matmul_residual import matmul_residual
     from imagegen_kernels.matmul_swiglu import matmul_swiglu
     from imagegen_kernels.modulate import modulate
     from imagegen_kernels.qk_rope import qk_rope
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 OPS = (
     "matmul",
     "matmul_swiglu",
+    "matmul_residual",
     "attention",
     "qk_rope",
     "modulate",
@@ -42,6 +44,7 @@ __all__ = [
     "attention",
     "gated_residual",
     "matmul",
+    "matmul_residual",
     "matmul_swiglu",
     "modulate",
     "qk_rope",

@@ -11,6 +11,7 @@ from imagegen_kernels import (
     card,
     gated_residual,
     matmul,
+    matmul_residual,
     matmul_swiglu,
     modulate,
     qk_rope,
@@ -30,6 +31,7 @@ from imagegen_kernels.formats import (
     unpack_ternary,
 )
 from imagegen_kernels.matmul import gpu, reference
+from imagegen_kernels.modulate import Modulated
 from imagegen_kernels.proof import row_kernels_hold
 
 pytestmark = [
@@ -121,6 +123,16 @@ def test_gates_and_values_become_one(quantize_weight: Callable[[Tensor], PackedW
     expected = reference.matmul(x, weight)
     assert torch.equal(plain.cpu(), expected[..., :128])
     torch.testing.assert_close(gated.cpu(), swiglu(expected[..., 128:].contiguous()), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("quantize_weight", QUANTIZERS)
+def test_what_goes_before_and_behind_a_product(quantize_weight: Callable[[Tensor], PackedWeight]) -> None:
+    weight, x, vector = quantize_weight(torch.randn(512, 512)), torch.randn(2, 100, 512), torch.randn(512)
+    there, xs, vectors = on_the_gpu(weight), x.cuda(), vector.cuda()
+    waiting = Modulated(xs, vectors, vectors, 1e-6)
+    assert torch.equal(matmul(waiting, there), matmul(waiting.values(), there))
+    added = matmul_residual(xs, there, xs, vectors)
+    torch.testing.assert_close(added.cpu(), matmul_residual(x, weight, x, vector), rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize("quantize_weight", QUANTIZERS)

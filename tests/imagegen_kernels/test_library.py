@@ -12,6 +12,7 @@ from imagegen_kernels import (
     attention,
     gated_residual,
     matmul,
+    matmul_residual,
     matmul_swiglu,
     modulate,
     qk_rope,
@@ -19,6 +20,7 @@ from imagegen_kernels import (
     swiglu,
 )
 from imagegen_kernels.formats import quantize_int4, quantize_ternary
+from imagegen_kernels.modulate import Modulated
 
 WEIGHT = quantize_ternary(torch.randn(64, 128, generator=torch.Generator().manual_seed(0)))
 
@@ -37,6 +39,8 @@ CALLS: dict[str, Callable[[Tensor], Tensor | tuple[Tensor, ...]]] = {
     "attention": lambda x: attention(heads(x), heads(x), heads(x)),
     "gated_residual": lambda x: gated_residual(x, x[:1, :1], x.flip(1)),
     "matmul": lambda x: matmul(x, WEIGHT, x[0, 0, :64]),
+    "matmul of what is to be modulated": lambda x: matmul(Modulated(x, x[0, 0], x[0, 1], 1e-6), WEIGHT),
+    "matmul_residual": lambda x: matmul_residual(x, WEIGHT, x[..., :64], x[:1, :1, 64:]),
     "matmul_swiglu": lambda x: matmul_swiglu(x, WEIGHT, 16),
     "modulate": lambda x: modulate(x, x[0, 0], x[0, 1]),
     "qk_rope": rotated,

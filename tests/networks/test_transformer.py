@@ -5,8 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
+from imagegen.networks import transformer as transformer_module
+from imagegen.networks.quantize_module import quantize_module
 from imagegen.networks.transformer import Transformer, TransformerConfig
+from imagegen_kernels import gated_residual, modulate, swiglu
+from imagegen_kernels.modulate import Modulated
 
 CONFIG = TransformerConfig(
     in_channels=8,
@@ -97,3 +102,36 @@ def test_photos_are_seen_and_get_no_velocity(transformer: Transformer) -> None:
     assert one.shape == latents.shape
     assert torch.equal(one[0], other[0])
     assert (one[1] - other[1]).abs().amin() > 0
+
+
+def test_fused_products_give_the_bits_of_their_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network = Transformer(
+        replace(CONFIG, num_single_layers=2, attention_head_dim=64, axes_dims_rope=(16,) * 4)
+    )
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    assert len(quantize_module(network, "ternary", skip=["x_embedder", "*_embed*", "proj_out"]).packed) > 10
+    latents, text = torch.randn(2, 6, 8), torch.randn(2, 3, 128)
+    rotary, modulation = network.rotary(3, 2, 3), network.modulations(torch.tensor([500.0]))[0]
+
+    def apart(linear: torch.nn.Module, x: Tensor | Modulated) -> Tensor:
+        y: Tensor = linear(modulate(*x) if isinstance(x, Modulated) else x)
+        return y
+
+    def gated(
+        linear: torch.nn.Module, x: Tensor | Modulated, ahead: int = 0, out: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        both = apart(linear, x)
+        return both[..., :ahead], swiglu(both[..., ahead:], out)
+
+    with torch.inference_mode():
+        fused = network(latents, text, modulation, rotary)
+        monkeypatch.setattr(transformer_module, "project", apart)
+        monkeypatch.setattr(transformer_module, "project_gated", gated)
+        monkeypatch.setattr(
+            transformer_module,
+            "project_residual",
+            lambda linear, x, before, gate: gated_residual(before, gate, linear(x)),
+        )
+        assert torch.equal(network(latents, text, modulation, rotary), fused)

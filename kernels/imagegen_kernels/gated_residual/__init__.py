@@ -18,13 +18,7 @@ def gated_residual(x: Tensor, gate: Tensor, y: Tensor) -> Tensor:
 
     Raises ValueError for shapes that do not fit.
     """
-    batch, _, channels = x.shape if x.ndim == 3 else (0, 0, 0)
-    gates = ((batch, 1, channels), (1, 1, channels), (channels,))
-    if x.ndim != 3 or x.shape != y.shape or tuple(gate.shape) not in gates:
-        raise ValueError(
-            f"gated_residual needs x, y [B, S, D] and gate [B, 1, D], [1, 1, D] or [D],"
-            f" not {list(x.shape)}, {list(y.shape)} and {list(gate.shape)}"
-        )
+    check(x, gate, y.shape)
     if torch.compiler.is_compiling():
         traced: Tensor = _traced(x, gate, y)
         return traced
@@ -32,6 +26,17 @@ def gated_residual(x: Tensor, gate: Tensor, y: Tensor) -> Tensor:
         return cpu.gated_residual(x, gate, y)
     run = gpu.gated_residual if card.takes(x.device) and suits(x) else reference.gated_residual
     return run(x, gate, y)
+
+
+def check(x: Tensor, gate: Tensor, added: torch.Size) -> None:
+    """Raise ValueError unless something of shape `added` can be added to x through the gate."""
+    batch, _, channels = x.shape if x.ndim == 3 else (0, 0, 0)
+    gates = ((batch, 1, channels), (1, 1, channels), (channels,))
+    if x.ndim != 3 or x.shape != added or tuple(gate.shape) not in gates:
+        raise ValueError(
+            f"gated_residual needs x, y [B, S, D] and gate [B, 1, D], [1, 1, D] or [D],"
+            f" not {list(x.shape)}, {list(added)} and {list(gate.shape)}"
+        )
 
 
 def _fake(x: Tensor, gate: Tensor, y: Tensor) -> Tensor:

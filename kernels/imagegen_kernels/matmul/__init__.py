@@ -13,13 +13,16 @@ from imagegen_kernels import card
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.inference import inference
 from imagegen_kernels.matmul import cpu, gpu, reference, traced
+from imagegen_kernels.modulate import Modulated
 
 logger = logging.getLogger(__name__)
 
 
 @inference
-def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tensor:
+def matmul(x: Tensor | Modulated, weight: PackedWeight, bias: Tensor | None = None) -> Tensor:
     """x [..., K] (floating point) @ weight (N, K) transposed + bias [N] -> [..., N], in the dtype of x.
+
+    Of a `Modulated` x it is the product of its `values()`; a GPU quantises them as it makes them.
 
     Activations are quantised to int8 a token and the weight's codes folded with their group scales to int8
     codes and one scale a row, whatever the format, so the product runs in int8; `reference.matmul` is the
@@ -29,6 +32,9 @@ def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tenso
     large one (`cpu.KEPT_CODES`) stays packed and is unpacked by each call.
     Raises ValueError for shapes, dtypes or devices that do not fit.
     """
+    modulated = None
+    if isinstance(x, Modulated):
+        modulated, x = x, x.x
     rows, columns = weight.shape
     shape = x.shape
     if not shape or shape[-1] != columns or not x.is_floating_point():
@@ -44,13 +50,15 @@ def matmul(x: Tensor, weight: PackedWeight, bias: Tensor | None = None) -> Tenso
         raise ValueError(
             f"matmul needs x and weight on one device, not {x.device} and {weight.packed.device}"
         )
+    if not torch.compiler.is_compiling() and x.is_cuda and gpu.suits(x, weight):
+        return gpu.linear(modulated or x, gpu.prepared(weight), bias)
+    if modulated is not None:
+        x = modulated.values()
     if torch.compiler.is_compiling():
         return traced.matmul(x, weight, bias)
     tokens = x.reshape(-1, columns)
     if x.is_cpu and cpu.is_exact():
         out = cpu.linear(tokens, cpu.prepared(weight))
-    elif x.is_cuda and gpu.suits(x, weight):
-        return gpu.linear(tokens, gpu.prepared(weight), bias).view(*shape[:-1], rows)
     else:
         if not x.is_cpu:
             _say_slow(x.device.type)

@@ -21,11 +21,16 @@ from imagegen_kernels.formats import (
     quantize_int8,
     quantize_ternary,
 )
+from imagegen_kernels.gated_residual.reference import gated_residual
 from imagegen_kernels.launch import assembly, launch
 from imagegen_kernels.launch import suits as fits_rows
 from imagegen_kernels.matmul import reference
 from imagegen_kernels.matmul.unpacking import group_factors
+from imagegen_kernels.modulate import Modulated
+from imagegen_kernels.modulate import check as check_modulation
+from imagegen_kernels.modulate.gpu import modulate_quantize
 from imagegen_kernels.quantize.gpu import quantize
+from imagegen_kernels.swiglu.reference import swiglu
 
 RUN = 128
 """Columns whose codes share a run of bytes (formats/bits.py), and which a step multiplies."""
@@ -158,36 +163,65 @@ def suits(x: Tensor, weight: PackedWeight) -> bool:
     return True
 
 
-def linear(x: Tensor, weight: Prepared, bias: Tensor | None = None) -> Tensor:
-    """x [M, K] times the weight transposed, plus bias -> [M, N] in the dtype of x."""
-    out = x.new_empty(len(x), len(weight.row_scale))
-    codes, token_scale = quantize(x)
-    product(codes, token_scale, weight, out, bias=bias)
+def linear(x: Tensor | Modulated, weight: Prepared, bias: Tensor | None = None) -> Tensor:
+    """x [..., K] times the weight transposed, plus bias -> [..., N] in the dtype of x."""
+    codes, token_scale, plain = _quantized(x)
+    out = plain.new_empty(*plain.shape[:-1], len(weight.row_scale))
+    product(_rows(codes), token_scale, weight, _rows(out), bias=bias)
     return out
 
 
-def linear_swiglu(x: Tensor, weight: Prepared, plain: Tensor, gated: Tensor) -> None:
+def linear_swiglu(x: Tensor | Modulated, weight: Prepared, plain: Tensor, gated: Tensor) -> None:
     """As `linear` for x [B, S, K], with rows in three runs: the product with the first goes to `plain`
     [B, S, P], silu of the second's times the third's to `gated` [B, S, (N - P) / 2], which may be a slice."""
     ahead = plain.shape[2]
-    codes, token_scale = quantize(x)
+    codes, token_scale, _ = _quantized(x)
     if ahead:
-        product(codes.flatten(0, 1), token_scale, weight, plain.flatten(0, 1))
+        product(_rows(codes), token_scale, weight, _rows(plain))
     places = gated.flatten(0, 1)
     if places.data_ptr() != gated.data_ptr() or places.stride(-1) != 1:
         places = torch.empty_like(places)
-    product(codes.flatten(0, 1), token_scale, weight, places, first=ahead, swiglu=True)
+    product(_rows(codes), token_scale, weight, places, first=ahead, swiglu=True)
     if places.data_ptr() != gated.data_ptr():
         gated.copy_(places.view(gated.shape))
 
 
+def linear_residual(
+    x: Tensor, weight: Prepared, before: Tensor, gate: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    """before [B, S, N] + gate [B, 1, N], [1, 1, N] or [N] times what `linear` makes of x [B, S, K]."""
+    _, sample, rows = before.shape
+    out = torch.empty_like(before, memory_format=torch.contiguous_format)
+    added = before.reshape(-1, rows)
+    added = added if added.stride(-1) == 1 else added.contiguous()
+    gates = gate.reshape(-1, rows).contiguous()
+    codes, token_scale, _ = _quantized(x)
+    residual = Residual(added, gates, sample)
+    product(_rows(codes), token_scale, weight, _rows(out), bias=bias, residual=residual)
+    return out
+
+
+def _quantized(x: Tensor | Modulated) -> tuple[Tensor, Tensor, Tensor]:
+    """Codes, scales, and what x was made of."""
+    if not isinstance(x, Modulated):
+        return *quantize(x), x
+    check_modulation(x.x, x.shift, x.scale)
+    return *modulate_quantize(*x), x.x
+
+
+def _rows(x: Tensor) -> Tensor:
+    return x.view(-1, x.shape[-1])
+
+
 @functools.cache
 def is_exact(index: int, format: str, dtype: torch.dtype) -> bool:
-    """Whether the product of this card gives the reference's bits, tried once on 150 x 384 x 300."""
+    """Whether the product of this card gives the reference's bits, and with gates or a residual behind it the
+    reference to rounding: tried once on 150 x 384 x 300."""
     generator = torch.Generator().manual_seed(0)
-    x, dense = (
-        torch.randn(150, 384, generator=generator).to(dtype),
-        torch.randn(300, 384, generator=generator),
+    x, dense, before = (
+        torch.randn(2, 75, 384, generator=generator).to(dtype),
+        torch.randn(300, 384, generator=generator) / 16,
+        torch.randn(2, 75, 300, generator=generator).to(dtype),
     )
     dense *= torch.rand(300, 3, generator=generator).repeat_interleave(RUN, 1) + 0.5
     quantizers = {"binary": quantize_binary, "ternary": quantize_ternary, "int8": quantize_int8}
@@ -195,4 +229,21 @@ def is_exact(index: int, format: str, dtype: torch.dtype) -> bool:
     expected = reference.matmul(x, weight)
     device = torch.device("cuda", index)
     there = Prepared(format, *(part.to(device) for part in prepared(weight)[1:]))
-    return torch.equal(linear(x.to(device), there).cpu(), expected)
+    x, before = x.to(device), before.to(device)
+    gate = before[:, :1].clone()
+    plain, gated = x.new_empty(2, 75, 20), x.new_empty(2, 75, 140)
+    linear_swiglu(x, there, plain, gated)
+    added = linear_residual(x, there, before, gate)
+    summed = gated_residual(before.cpu().float(), gate.cpu(), expected)
+    return (
+        torch.equal(linear(x, there).cpu(), expected)
+        and torch.equal(plain.cpu(), expected[..., :20])
+        and _close(gated, swiglu(expected[..., 20:].float()))
+        and _close(added, summed)
+    )
+
+
+def _close(got: Tensor, expected: Tensor) -> bool:
+    """To the rounding of got's dtype, and float32's of what came before."""
+    error = (got.cpu().float() - expected).abs().max()
+    return bool(error <= 4 * torch.finfo(got.dtype).eps * expected.abs().max() + 1e-4)

@@ -10,20 +10,24 @@ from imagegen_kernels.inference import inference
 from imagegen_kernels.matmul import cpu, gpu, matmul
 from imagegen_kernels.matmul import implementation as matmul_implementation
 from imagegen_kernels.matmul.unpacking import Unpacked
+from imagegen_kernels.modulate import Modulated
 from imagegen_kernels.swiglu import swiglu
 
 
 @inference
 def matmul_swiglu(
-    x: Tensor, weight: PackedWeight, ahead: int = 0, out: Tensor | None = None
+    x: Tensor | Modulated, weight: PackedWeight, ahead: int = 0, out: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """`matmul`, where the rows of the weight behind the first `ahead` are gates, then as many values.
 
-    x [B, S, K] -> the product with the first rows [B, S, ahead], and silu(gate) * value
-    [B, S, (N - ahead) / 2]. The latter is written to `out` where that is given, which may be a slice of
+    x [B, S, K], which may be `Modulated` -> the product with the first rows [B, S, ahead], and silu(gate) *
+    value [B, S, (N - ahead) / 2]. The latter is written to `out` where that is given, which may be a slice of
     something wider. To rounding the same as `matmul` and `swiglu`, but a large weight's gates and values are
     never written at full length. Raises ValueError for shapes that do not fit.
     """
+    modulated = None
+    if isinstance(x, Modulated):
+        modulated, x = x, x.x
     rows, columns = weight.shape
     width = (rows - ahead) // 2
     if x.ndim != 3 or x.shape[2] != columns or not 0 <= ahead < rows or (rows - ahead) % 2:
@@ -32,12 +36,12 @@ def matmul_swiglu(
             f" number of rows behind the first {ahead}, not x {list(x.shape)}"
         )
     if torch.compiler.is_compiling():
-        both = matmul(x, weight)
+        both = matmul(modulated or x, weight)
         return both[..., :ahead], swiglu(both[..., ahead:], out)
     prepared = cpu.prepared(weight) if x.is_cpu and weight.packed.is_cpu and cpu.is_exact() else None
     on_gpu = x.is_cuda and x.device == weight.packed.device and gpu.suits(x, weight)
     if not (isinstance(prepared, Unpacked) or on_gpu) or not x.is_floating_point():
-        both = matmul(x, weight)
+        both = matmul(modulated or x, weight)
         return both[..., :ahead], swiglu(both[..., ahead:], out)
     if out is None:
         out = x.new_empty(*x.shape[:2], width)
@@ -47,8 +51,10 @@ def matmul_swiglu(
         )
     plain = x.new_empty(*x.shape[:2], ahead)
     if not isinstance(prepared, Unpacked):
-        gpu.linear_swiglu(x, gpu.prepared(weight), plain, out)
+        gpu.linear_swiglu(modulated or x, gpu.prepared(weight), plain, out)
         return plain, out
+    if modulated is not None:
+        x = modulated.values()
     # Sample by sample: what silu rounds depends on where a thread's share of the tokens ends.
     for sample, first, gated in zip(x.unbind(), plain.unbind(), out.unbind(), strict=True):
         cpu.linear_swiglu(sample, prepared, first, gated)

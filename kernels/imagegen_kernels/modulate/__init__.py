@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -19,11 +21,7 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor, eps: float = 1e-6) -> Tens
     shift, scale  [B, 1, D], [1, 1, D] or [D].
     Raises ValueError for shapes that do not fit.
     """
-    if x.ndim != 3 or not all(_fits(t, x) for t in (shift, scale)):
-        raise ValueError(
-            f"modulate needs x [B, S, D] and shift, scale [B, 1, D], [1, 1, D] or [D],"
-            f" not {list(x.shape)}, {list(shift.shape)} and {list(scale.shape)}"
-        )
+    check(x, shift, scale)
     if torch.compiler.is_compiling():
         traced: Tensor = _traced(x, shift, scale, eps)
         return traced
@@ -38,6 +36,29 @@ def _fake(x: Tensor, shift: Tensor, scale: Tensor, eps: float) -> Tensor:
 
 
 _traced = traceable("modulate(Tensor x, Tensor shift, Tensor scale, float eps) -> Tensor", modulate, _fake)
+
+
+class Modulated(NamedTuple):
+    """Activations that are still to go through `modulate`: a product may quantise them in the same pass."""
+
+    x: Tensor
+    """[B, S, D]"""
+    shift: Tensor
+    scale: Tensor
+    eps: float
+
+    def values(self) -> Tensor:
+        """[B, S, D]"""
+        return modulate(*self)
+
+
+def check(x: Tensor, shift: Tensor, scale: Tensor) -> None:
+    """Raise ValueError unless x can be modulated by them."""
+    if x.ndim != 3 or not all(_fits(t, x) for t in (shift, scale)):
+        raise ValueError(
+            f"modulate needs x [B, S, D] and shift, scale [B, 1, D], [1, 1, D] or [D],"
+            f" not {list(x.shape)}, {list(shift.shape)} and {list(scale.shape)}"
+        )
 
 
 def _fits(vector: Tensor, x: Tensor) -> bool:

@@ -7,6 +7,8 @@ from torch import Tensor
 from imagegen_kernels.formats import PackedWeight, pack_base3
 from imagegen_kernels.gated_residual.reference import gated_residual
 from imagegen_kernels.matmul import gpu, reference
+from imagegen_kernels.modulate import Modulated
+from imagegen_kernels.modulate.gpu import modulate
 from imagegen_kernels.quantize.gpu import quantize
 from imagegen_kernels.swiglu.reference import swiglu
 from tests.imagegen_kernels.test_matmul import KINDS, weight_of
@@ -75,6 +77,29 @@ def test_it_is_added_to_a_residual(gates: int) -> None:
     product(x.view(22, 128), weight, out, bias=bias, residual=residual)
     expected = gated_residual(before, gate, reference.matmul(x, weight, bias))
     torch.testing.assert_close(out.view(2, 11, 21), expected, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 21), (1, 1, 21), (21,)])
+def test_a_linear_with_a_residual_whose_rows_lie_apart(shape: tuple[int, ...]) -> None:
+    x, weight = torch.randn(2, 11, 128), weight_of("binary-128", 21, 128)
+    before, gate = torch.randn(2, 13, 21)[:, 2:], torch.randn(shape)
+    got = gpu.linear_residual(x, gpu.prepared(weight), before, gate)
+    expected = gated_residual(before, gate, reference.matmul(x, weight))
+    torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-5)
+
+
+def test_what_is_still_to_be_modulated_is_quantised_at_once() -> None:
+    x, shift, scale = torch.randn(2, 5, 256) * 3 + 1, torch.randn(2, 1, 256), torch.randn(256)
+    weight = weight_of("ternary-128", 8 + 2 * 9, 256)
+    values, waiting = modulate(x, shift, scale, 1e-6), Modulated(x, shift, scale, 1e-6)
+    # The same kernel without the quantisation: then the same codes.
+    expected = reference.matmul(values, weight)
+    assert torch.equal(gpu.linear(waiting, gpu.prepared(weight)), expected)
+    plain, gated = torch.empty(2, 5, 8), torch.empty(2, 5, 9)
+    gpu.linear_swiglu(waiting, gpu.prepared(weight), plain, gated)
+    assert torch.equal(plain, expected[..., :8])
+    with pytest.raises(ValueError, match="modulate needs"):
+        gpu.linear(Modulated(x, shift[0, 0, :9], scale, 1e-6), gpu.prepared(weight))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")

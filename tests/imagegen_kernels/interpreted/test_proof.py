@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from imagegen_kernels import card, proof
 from imagegen_kernels.matmul import gpu
@@ -32,6 +33,15 @@ def test_the_product_is_exact_and_a_wrong_one_is_found(monkeypatch: pytest.Monke
         card, "tile", lambda product, device: card.Tile(tokens=128, rows=128, warps=4, stages=2)
     )
     assert gpu.is_exact.__wrapped__(0, "ternary", torch.float16)
-    right = gpu.linear
-    monkeypatch.setattr(gpu, "linear", lambda x, weight: right(x, weight).roll(1, dims=-1))
+    for name in ("linear", "linear_residual"):
+        with monkeypatch.context() as patched:
+            right = getattr(gpu, name)
+            patched.setattr(gpu, name, lambda *x, right=right: right(*x).roll(1, dims=-1))
+            assert not gpu.is_exact.__wrapped__(0, "ternary", torch.float16)
+    right_swiglu = gpu.linear_swiglu
+
+    def without_gates(x: Tensor, weight: gpu.Prepared, plain: Tensor, gated: Tensor) -> None:
+        right_swiglu(x, weight, plain, gated.zero_()[:, :0])
+
+    monkeypatch.setattr(gpu, "linear_swiglu", without_gates)
     assert not gpu.is_exact.__wrapped__(0, "ternary", torch.float16)
