@@ -27,6 +27,12 @@ Licence = Annotated[str | None, typer.Option(help="What to write down as the lic
 RestFrom = Annotated[
     Path | None, typer.Option(help="A folder that has what the source lacks, as text encoder and VAE.")
 ]
+PreviewDecoder = Annotated[
+    Path | None,
+    typer.Option(
+        help="taef2's decoder (safetensors): draws pictures on their way, in place of the source's."
+    ),
+]
 NewName = Annotated[str, typer.Option("--name", help="What the model will be called.")]
 
 
@@ -39,6 +45,7 @@ def import_(
     text_encoder: TextEncoderFormat = "keep",
     group_size: GroupSize = None,
     rest_from: RestFrom = None,
+    preview_decoder: PreviewDecoder = None,
     licence: Licence = None,
     json: Json = False,
 ) -> None:
@@ -49,7 +56,9 @@ def import_(
 
     options = _options(format, text_encoder, group_size, licence)
     with transfer_bar(f"importing {name}") as bar:
-        imported = import_model(source, name, load_settings().models_dir, options, rest_from, bar.show)
+        imported = import_model(
+            source, name, load_settings().models_dir, options, rest_from, bar.show, preview_decoder
+        )
     _report(imported, json)
 
 
@@ -62,6 +71,7 @@ def pull(
     format: Format = "keep",
     text_encoder: TextEncoderFormat = "keep",
     group_size: GroupSize = None,
+    preview_decoder: PreviewDecoder = None,
     licence: Licence = None,
     keep_download: Annotated[bool, typer.Option(help="Leave the downloaded files where they are.")] = False,
     json: Json = False,
@@ -72,16 +82,17 @@ def pull(
     """
     from imagegen.cli.progress import transfer_bar
     from imagegen.settings import load_settings
-    from imagegen.weights.importers.importing import import_model
+    from imagegen.weights.importers.importing import import_model, new_folder
     from imagegen.weights.pull import downloaded, forget
 
     options = _options(format, text_encoder, group_size, licence)
     models_dir = load_settings().models_dir
+    new_folder(models_dir, name)  # to say after 20 GB that the name is taken would be late
     with transfer_bar(f"downloading {repo}") as bar:
         download = downloaded(repo, revision, models_dir, bar.show, file=file)
         options = download.described(options)
         source = download.folder / file if file else download.folder
-        imported = import_model(source, name, models_dir, options, rest_from, bar.show)
+        imported = import_model(source, name, models_dir, options, rest_from, bar.show, preview_decoder)
     if not keep_download:
         forget(download)
     _report(imported, json)

@@ -1,22 +1,25 @@
 """Downloads a checkpoint from the Hugging Face hub: the one thing here that uses the network.
 
 A revision is resolved to a commit first, and every file is taken from that commit and compared with the
-hub's own hash of it: sha256 for large files, git's for small ones. huggingface_hub keeps what arrived when
-it is cut short. HF_ENDPOINT names another hub, HF_TOKEN opens one that asks for it.
+hub's own hash of it: sha256 for large files, git's for small ones. What is cut short goes on where it
+stopped (hub_file.py). HF_ENDPOINT names another hub, HF_TOKEN opens one that asks for it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imagegen.errors import CheckpointInvalid, ModelNotFound
+from imagegen.errors import CheckpointInvalid, InvalidRequest, ModelNotFound
+from imagegen.weights.hub_file import fetch
 from imagegen.weights.importers.write import writing
 from imagegen.weights.manifest import sha256
+from imagegen.weights.preview_file import FILE as PREVIEW_DECODER
 
 if TYPE_CHECKING:
     from imagegen.weights.importers.importing import Options
@@ -50,15 +53,12 @@ def downloaded(
     """Every file of `repo` that an import may need, or `file` alone, in a hidden folder of `models_dir`.
 
     Raises ModelNotFound when the hub does not give it, CheckpointInvalid for a file that is not what the hub
-    says, OutputNotWritable.
+    says, InvalidRequest while another process downloads the same, OutputNotWritable.
     """
-    from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub import HfApi
 
-    try:
+    with _said(repo, models_dir):
         info = HfApi(endpoint=endpoint).model_info(repo, revision=revision, files_metadata=True)
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise _not_given(repo, error) from error
     commit = str(info.sha)
     files = _wanted(list(info.siblings or ()), file)
     if not files:
@@ -70,23 +70,50 @@ def downloaded(
         if not (folder / one.rfilename).resolve().is_relative_to(folder.resolve()):
             raise CheckpointInvalid(f"names the file {one.rfilename}, outside of the model", field=repo)
     total, done = sum(one.size or 0 for one in files), 0
-    for one in files:
-        on_progress(one.rfilename, done, total)
-        try:
-            with writing(folder / one.rfilename):
-                path = Path(
-                    hf_hub_download(repo, one.rfilename, revision=commit, local_dir=folder, endpoint=endpoint)
-                )
-        except HfHubHTTPError as error:
-            raise _not_given(repo, error) from error
-        _check(path, one)
-        done += one.size or 0
+    with _alone(folder, repo):
+        for one in files:
+            path = folder / one.rfilename
+            if not path.is_file():
+
+                def tell(arrived: int, name: str = one.rfilename, before: int = done) -> None:
+                    on_progress(name, before + arrived, total)
+
+                with _said(repo, path):
+                    fetch(repo, one.rfilename, commit, path, one.size, tell, endpoint)
+            _check(path, one)
+            done += one.size or 0
+            on_progress(one.rfilename, done, total)
     return Download(folder, repo, commit)
 
 
 def forget(download: Download) -> None:
     """Delete the downloaded files."""
     shutil.rmtree(download.folder, ignore_errors=True)
+    _lock_of(download.folder).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path, repo: str) -> Iterator[None]:
+    """Nobody else writes to `folder` meanwhile."""
+    from filelock import FileLock, Timeout
+
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(_lock_of(folder), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InvalidRequest(
+            f"{repo} is being downloaded already", field="repo", hint="wait for it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
 
 
 def _wanted(listed: list[Any], name: str | None) -> list[Any]:
@@ -98,7 +125,12 @@ def _wanted(listed: list[Any], name: str | None) -> list[Any]:
         file
         for file in listed
         if file.rfilename.endswith(WANTED)
-        and not (folder and "/" not in file.rfilename and file.rfilename.endswith((".safetensors", ".gguf")))
+        and not (
+            folder
+            and "/" not in file.rfilename
+            and file.rfilename.endswith((".safetensors", ".gguf"))
+            and file.rfilename != PREVIEW_DECODER
+        )
     ]
 
 
@@ -116,9 +148,30 @@ def _check(path: Path, file: Any) -> None:
         )
 
 
-def _not_given(repo: str, error: Exception) -> ModelNotFound:
-    return ModelNotFound(
-        f"the hub does not give {repo}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-        field="repo",
-        hint="OWNER/NAME; HF_TOKEN for one that asks who you are; HF_ENDPOINT for another hub",
-    )
+@contextmanager
+def _said(repo: str, path: Path) -> Iterator[None]:
+    """What the hub or the way to it refuses, as ModelNotFound; what the disk does, as OutputNotWritable."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HTTPError as NoAnswer  # type: ignore[attr-defined]
+
+    try:
+        yield
+    except (HfHubHTTPError, HFValidationError) as error:
+        raise ModelNotFound(
+            f"the hub does not give {repo}: {_first_line(error)}",
+            field="repo",
+            hint="OWNER/NAME; HF_TOKEN for one that asks who you are; HF_ENDPOINT for another hub",
+        ) from error
+    except (NoAnswer, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            with writing(path):
+                raise
+        raise ModelNotFound(
+            f"the connection to the hub failed: {_first_line(error)}",
+            field="repo",
+            hint="run it again: it goes on where it stopped; HF_ENDPOINT names another hub",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

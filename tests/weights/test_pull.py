@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,11 +15,14 @@ from typing import Any
 
 import pytest
 
-from imagegen.errors import CheckpointInvalid, ModelNotFound
+from imagegen.errors import CheckpointInvalid, InvalidRequest, ModelNotFound, OutputNotWritable
 from imagegen.weights.importers.importing import Options, import_model
 from imagegen.weights.pull import downloaded, forget
 
 COMMIT = "5" * 40
+CONFIG = "vae/config.json"
+VAE = "vae/diffusion_pytorch_model.safetensors"
+TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"
 
 
 @dataclass
@@ -27,6 +32,8 @@ class Hub:
     folder: Path
     url: str = ""
     asked: list[str] = field(default_factory=list)
+    ranges: dict[str, str] = field(default_factory=dict)
+    """what part of a file was asked for, by its name"""
     wrong: set[str] = field(default_factory=set)
     """files whose content is not what the hub's hashes say"""
     more: list[str] = field(default_factory=list)
@@ -51,9 +58,8 @@ class Hub:
 
 
 @pytest.fixture
-def hub(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+def hub(tiny_checkpoint: Path) -> Iterator[Hub]:
     hub = Hub(tiny_checkpoint)
-    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -75,11 +81,16 @@ def hub(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
             if not path.startswith(prefix) or not file.is_file():
                 self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"}, body)
                 return
-            content = file.read_bytes()
-            if path.removeprefix(prefix) in hub.wrong:
+            content, name = file.read_bytes(), path.removeprefix(prefix)
+            if name in hub.wrong:
                 content = content[:-1] + b"!"
-            etag = hashlib.sha256(file.read_bytes()).hexdigest()
-            self.send(200, content, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}, body)
+            if "Range" not in self.headers:
+                self.send(200, content, {}, body)
+                return
+            hub.ranges[name] = self.headers["Range"]
+            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+            part = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            self.send(206, content[start:], {"Content-Range": part}, body)
 
         def send(self, status: int, content: bytes, headers: dict[str, str], body: bool) -> None:
             self.send_response(status)
@@ -114,14 +125,74 @@ def test_a_checkpoint_is_downloaded_checked_and_imported(hub: Hub, tmp_path: Pat
 
 
 def test_what_has_arrived_is_not_fetched_again(hub: Hub, tmp_path: Path) -> None:
-    hub.wrong = {"vae/diffusion_pytorch_model.safetensors"}
+    hub.wrong = {VAE}
     with pytest.raises(CheckpointInvalid, match="the hub says"):
         downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url)
-    hub.wrong, first = set(), list(hub.asked)
+    hub.wrong = set()
     hub.asked.clear()
     downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url)
-    transformer = f"/owner/tiny/resolve/{COMMIT}/transformer/diffusion_pytorch_model.safetensors"
-    assert first.count(transformer) > hub.asked.count(transformer)
+    assert [path for path in hub.asked if "/resolve/" in path] == [f"/owner/tiny/resolve/{COMMIT}/{VAE}"]
+
+
+def test_a_file_that_was_cut_short_goes_on_where_it_stopped(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What arrived stays when the process ends, and only the rest is asked for."""
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1 << 16)
+    seen: list[tuple[int, int]] = []
+
+    calls = iter(range(2))
+
+    def stop(what: str, done: int, total: int) -> None:
+        seen.append((done, total))
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        downloaded("owner/tiny", "main", tmp_path, on_progress=stop, endpoint=hub.url, file=TRANSFORMER)
+    (part,) = tmp_path.rglob("*.part")
+    had = part.stat().st_size
+    assert had >= 1 << 16
+    alone = downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url, file=TRANSFORMER)
+    assert hub.ranges == {TRANSFORMER: f"bytes={had}-"}
+    assert (alone.folder / TRANSFORMER).read_bytes() == (hub.folder / TRANSFORMER).read_bytes()
+    assert not list(tmp_path.rglob("*.part"))
+    assert seen == sorted(seen)
+    assert {total for _, total in seen} == {(hub.folder / TRANSFORMER).stat().st_size}
+
+
+def test_a_part_that_is_another_files_is_not_gone_on_with(hub: Hub, tmp_path: Path) -> None:
+    first = downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url, file=CONFIG)
+    part = first.folder / f"{CONFIG}.part"
+    (first.folder / CONFIG).unlink()
+    part.write_bytes(b"x" * 100_000)
+    downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url, file=CONFIG)
+    (first.folder / CONFIG).unlink()
+    part.write_bytes(b"x" * 10)
+    with pytest.raises(CheckpointInvalid, match="the hub says"):
+        downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url, file=CONFIG)
+    downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url, file=CONFIG)
+
+
+def test_two_downloads_of_one_repository_do_not_meet(hub: Hub, tmp_path: Path) -> None:
+    def second(what: str, done: int, total: int) -> None:
+        with pytest.raises(InvalidRequest, match="being downloaded already"):
+            downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        downloaded("owner/tiny", "main", tmp_path, on_progress=second, endpoint=hub.url)
+
+
+def test_a_full_disk_is_not_the_hubs_fault(hub: Hub, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OutputNotWritable, match="the disk is full"):
+            downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url)
 
 
 def test_a_second_copy_beside_the_folders_is_left(hub: Hub, tmp_path: Path) -> None:
@@ -129,8 +200,11 @@ def test_a_second_copy_beside_the_folders_is_left(hub: Hub, tmp_path: Path) -> N
     downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url)
     with pytest.raises(ModelNotFound, match=r"has no klein-4b-Q4\.gguf"):
         downloaded("owner/tiny", "main", tmp_path, endpoint=hub.url, file="klein-4b-Q4.gguf")
-    alone = downloaded("owner/tiny", "main", tmp_path / "one", endpoint=hub.url, file="vae/config.json")
-    assert [path.name for path in alone.folder.rglob("*.json")] == ["config.json"]
+    alone = downloaded("owner/tiny", "main", tmp_path / "one", endpoint=hub.url, file=CONFIG)
+    assert [path.name for path in alone.folder.rglob("*") if path.is_file()] == ["config.json"]
+    hub.more = ["preview_decoder.safetensors"]  # no second copy: it is asked for
+    with pytest.raises(ModelNotFound, match="does not give owner/tiny"):
+        downloaded("owner/tiny", "main", tmp_path / "two", endpoint=hub.url)
 
 
 def test_a_file_outside_of_the_model_is_refused(hub: Hub, tmp_path: Path) -> None:
@@ -144,3 +218,11 @@ def test_what_the_hub_does_not_have_is_said(hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="does not give owner/nothing") as error:
         downloaded("owner/nothing", "main", tmp_path, endpoint=hub.url)
     assert "HF_ENDPOINT" in str(error.value.hint)
+
+
+def test_a_hub_that_is_not_reached_is_said(tmp_path: Path) -> None:
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(ModelNotFound, match="connection to the hub failed") as error:
+            downloaded("owner/tiny", "main", tmp_path, endpoint=f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert "run it again" in str(error.value.hint)

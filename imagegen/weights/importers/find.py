@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from imagegen.errors import CheckpointInvalid
+from imagegen.weights import preview_file
 from imagegen.weights.families import FAMILIES
 from imagegen.weights.importers.gguf_file import MAGIC, GgufFile
 from imagegen.weights.importers.names import (
@@ -63,6 +64,8 @@ class Found:
     own: dict[str, Any]
     """the content of imagegen.json, if there is one"""
     licence: str | None
+    preview_decoder: Path | None
+    """which no source must have"""
     files: tuple[Path, ...]
     """all that were read, to tell whether the source has changed"""
 
@@ -104,11 +107,12 @@ def _file(path: Path) -> Found:
     except (KeyError, ValueError, IndexError) as error:
         raise CheckpointInvalid(f"lacks the tensor {error}", field=str(path), hint=COPY_AGAIN) from error
     transformer = Component(config, tensors, naming, str(path))
-    return Found(layout, transformer, None, None, None, None, dict(_KLEIN_INDEX), {}, None, (path,))
+    return Found(layout, transformer, None, None, None, None, dict(_KLEIN_INDEX), {}, None, None, (path,))
 
 
 def _folder(folder: Path) -> Found:
     index_file, own_file = folder / "model_index.json", folder / "imagegen.json"
+    preview_decoder = folder / preview_file.FILE
     index = read_json(index_file) if index_file.is_file() else dict(_KLEIN_INDEX)
     family = FAMILIES.get(str(index.get("_class_name")))
     if family is not None and family.by_diffusers:
@@ -162,6 +166,7 @@ def _folder(folder: Path) -> Found:
         index=index,
         own=read_json(own_file) if own_file.is_file() else {},
         licence=_licence(folder),
+        preview_decoder=preview_decoder if preview_decoder.is_file() else None,
         files=tuple(
             sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path, folder))
         ),

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from imagegen.errors import CheckpointInvalid, ImagegenError, InvalidRequest
+from imagegen.weights import preview_file
 from imagegen.weights.catalog import BUNDLED, ModelCard, read_card
 from imagegen.weights.importers.convert import (
     Converted,
@@ -85,21 +86,22 @@ def import_model(
     options: Options | None = None,
     rest: Path | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
+    preview_decoder: Path | None = None,
 ) -> Imported:
     """Import `source`, a folder or file, as the model `name` in `models_dir`.
 
     `rest` is a folder that gives what the source lacks: a single file holds the transformer alone.
+    `preview_decoder` is a file for pictures on their way (preview_file.py), in place of the source's own.
 
     Raises InvalidRequest for a name that is taken, in use by another import or no file name;
     CheckpointInvalid naming the file and tensor that is missing, damaged, left over or does not fit the
     format; OutputNotWritable when the disk is full.
     """
     started, options = time.monotonic(), options or Options()
-    if not _NAME.fullmatch(name):
-        raise InvalidRequest(
-            f"{name!r} is no name for a model", field="name", hint="letters, digits, dots, dashes, at most 64"
-        )
+    new_folder(models_dir, name)
     found = _completed(find(source), source, rest)
+    if preview_decoder is not None:
+        found = replace(found, preview_decoder=preview_decoder, files=(*found.files, preview_decoder))
     with _reserved(models_dir, name) as target:
         planned = plans(found)
         work = target.with_name(f".{name}.importing")
@@ -116,6 +118,22 @@ def import_model(
     return Imported(card, found.layout, layers, time.monotonic() - started)
 
 
+def new_folder(models_dir: Path, name: str) -> Path:
+    """Where the model `name` will be. Raises InvalidRequest for a name that is taken or no file name."""
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"{name!r} is no name for a model", field="name", hint="letters, digits, dots, dashes, at most 64"
+        )
+    target = models_dir / name
+    if target.exists() or name == BUNDLED.name:
+        raise InvalidRequest(
+            f"there is a model {name} already",
+            field="name",
+            hint=f"take another name, or first: imagegen models remove {name}",
+        )
+    return target
+
+
 def _completed(found: Found, source: Path, rest: Path | None) -> Found:
     """The source, with what it lacks from `rest`."""
     if found.missing() and rest is not None:
@@ -128,6 +146,7 @@ def _completed(found: Found, source: Path, rest: Path | None) -> Found:
             index=index,
             own=found.own or other.own,
             licence=found.licence or other.licence,
+            preview_decoder=found.preview_decoder or other.preview_decoder,
             files=found.files + other.files,
         )
     if found.missing():
@@ -144,8 +163,7 @@ def _reserved(models_dir: Path, name: str) -> Iterator[Path]:
     """The folder to make, which nobody else makes meanwhile."""
     from filelock import FileLock, Timeout
 
-    target = models_dir / name
-    with writing(target):
+    with writing(models_dir / name):
         models_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(models_dir / f".{name}.lock", timeout=0)
     try:
@@ -155,13 +173,7 @@ def _reserved(models_dir: Path, name: str) -> Iterator[Path]:
             f"{name} is being imported already", field="name", hint="wait for it, or take another name"
         ) from error
     try:
-        if target.exists() or name == BUNDLED.name:
-            raise InvalidRequest(
-                f"there is a model {name} already",
-                field="name",
-                hint=f"take another name, or first: imagegen models remove {name}",
-            )
-        yield target
+        yield new_folder(models_dir, name)
     finally:
         lock.release()
 
@@ -289,13 +301,15 @@ def _quantization_config(layers: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _write_rest(work: Path, found: Found) -> None:
-    """Tokenizer, scheduler, model_index.json."""
+    """Tokenizer, scheduler, model_index.json, preview decoder."""
     with writing(work):
         if found.tokenizer is not None:
             (work / "tokenizer").mkdir(exist_ok=True)
             for path in sorted(found.tokenizer.iterdir()):
                 if path.is_file() and path.suffix in (".json", ".jinja", ".txt"):
                     shutil.copyfile(path, work / "tokenizer" / path.name)
+        if found.preview_decoder is not None:
+            shutil.copyfile(found.preview_decoder, work / preview_file.FILE)
     _write_json(work / "scheduler" / "scheduler_config.json", found.scheduler or {})
     _write_json(work / "model_index.json", found.index)
     for notes in work.glob("*/import.json"):

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import torch
 
 from imagegen.errors import CheckpointInvalid
+from imagegen.networks.autoencoder import AutoencoderConfig
 from imagegen.networks.text_encoder import TextEncoder, TextEncoderConfig
 from imagegen.networks.transformer import Transformer, TransformerConfig
 from imagegen.weights.config import read_config
 from imagegen.weights.importers.find import Component, Found
 from imagegen.weights.importers.names import Piece
+from imagegen.weights.preview_file import read_preview_decoder
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ def plans(found: Found) -> list[Plan]:
     ]
     kept = tuple(Target(name, (Piece(name),), False) for name in vae.tensors)
     plans.append(Plan("vae", vae, kept, sum(vae.tensors.nbytes(name) for name in vae.tensors)))
+    if found.preview_decoder is not None:
+        with _config_errors(vae):
+            read_preview_decoder(found.preview_decoder, read_config(AutoencoderConfig, vae.config))
     return plans
 
 

@@ -41,10 +41,13 @@ def models(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def imported(models: Path) -> Import:
-    """`imported(source, rest=..., format=...)` as the model "new"."""
+    """`imported(source, rest=..., preview_decoder=..., format=...)` as the model "new"."""
     torch.set_num_threads(1)
 
-    def run(source: Path, rest: Path | None = None, **options: object) -> Imported:
-        return import_model(source, "new", models, Options(**options), rest)  # type: ignore[arg-type]
+    def run(
+        source: Path, rest: Path | None = None, preview_decoder: Path | None = None, **options: object
+    ) -> Imported:
+        choices = Options(**options)  # type: ignore[arg-type]
+        return import_model(source, "new", models, choices, rest, preview_decoder=preview_decoder)
 
     return run

@@ -17,7 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from imagegen.errors import CheckpointInvalid, InvalidRequest, OutputNotWritable
+from imagegen.networks.preview_decoder import PreviewDecoder
 from imagegen.networks.quantized_linear import QuantizedLinear
+from imagegen.weights import preview_file
 from imagegen.weights.catalog import list_models, read_card
 from imagegen.weights.importers.importing import Options, import_model
 from imagegen.weights.load import load_components
@@ -159,6 +161,40 @@ def test_a_model_that_was_never_taught_to_look_at_photos_stays_one(
     (blind / "imagegen.json").write_text(json.dumps({**own, "references": 0}))
     assert read_card(tiny_checkpoint).references == 4
     assert imported(blind).card.references == 0
+
+
+def test_a_preview_decoder_comes_along_or_is_given(
+    tiny_checkpoint: Path, tmp_path: Path, models: Path, imported: Import
+) -> None:
+    state = PreviewDecoder(8, 8).state_dict()
+    own, other = tmp_path / "own", tmp_path / "taef2.safetensors"
+    shutil.copytree(tiny_checkpoint, own)
+    save_file(state, own / preview_file.FILE)
+    save_file({name: 2 * tensor for name, tensor in state.items()}, other)
+    card = imported(own).card
+    assert (card.path / preview_file.FILE).read_bytes() == (own / preview_file.FILE).read_bytes()
+    assert preview_file.FILE in verify(card)
+    given = import_model(own, "given", models, preview_decoder=other).card
+    assert (given.path / preview_file.FILE).read_bytes() == other.read_bytes()
+    assert preview_file.load_preview_decoder(given, torch.device("cpu")) is not None
+    smaller = import_model(card.path, "smaller", models, Options("int8")).card
+    assert (smaller.path / preview_file.FILE).is_file(), "quantised, it keeps it"
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"), [(8, "is missing"), (4, "latents of 4 channels, the model's have 8")]
+)
+def test_a_preview_decoder_that_does_not_fit_is_refused_before_a_byte_is_written(
+    tiny_checkpoint: Path, tmp_path: Path, models: Path, imported: Import, channels: int, message: str
+) -> None:
+    file = tmp_path / "taef2.safetensors"
+    if channels != 8:
+        save_file(PreviewDecoder(channels, 8).state_dict(), file)
+    with pytest.raises(CheckpointInvalid, match=message) as error:
+        imported(tiny_checkpoint, preview_decoder=file)
+    assert error.value.field == str(file)
+    assert_nothing_made(models)
+    assert not (models / ".new.importing").exists()
 
 
 def test_only_the_layers_of_the_text_encoder_that_run_are_copied(
