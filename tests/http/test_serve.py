@@ -64,6 +64,15 @@ def test_a_taken_port_is_said_to_be_taken() -> None:
     assert str(port) in str(refusal.value)
 
 
+def test_an_answer_is_not_held_back_for_an_acknowledgement() -> None:
+    with (
+        listen("127.0.0.1", 0) as bound,
+        socket.create_connection(bound.getsockname(), timeout=30),
+        bound.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
 def test_a_host_that_is_no_address_is_refused() -> None:
     with pytest.raises(SettingsInvalid), listen("127.0.0.999", 0):
         pass
