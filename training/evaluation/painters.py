@@ -21,7 +21,7 @@ from training.sampling import draw
 from training.ternary import make_ternary
 
 BATCH = 16
-TEACHER_STEPS, TEACHER_GUIDANCE = 50, 3.0
+TEACHER_STEPS = 50
 SHIFT = 3.0  # of build_scheduler(): which noise levels a number of steps visits
 
 Painter = Callable[[Sequence[str], Sequence[int]], NDArray[np.uint8]]
@@ -44,9 +44,14 @@ def shipped(checkpoint: Path) -> Painter:
 
 
 def of_phase(
-    recipe: Recipe, phase: str, steps: int = TEACHER_STEPS, guidance: float = TEACHER_GUIDANCE
+    recipe: Recipe, phase: str, steps: int = TEACHER_STEPS, guidance: float | None = None
 ) -> Painter:
-    """The averaged network of a phase, bf16: `flow` in `steps` guided ones, the others in four unguided."""
+    """The averaged network of a phase, bf16: `flow` in `steps` guided ones, the others in four unguided.
+
+    guidance: of the teacher; by default what the run's student is taught under.
+    """
+    if guidance is None:
+        guidance = recipe.config.student.guidance
     network = recipe.network(phase).eval()
     if phase == "ternary":
         make_ternary(network.transformer)

@@ -43,6 +43,11 @@ class Answers:
     pictures: NDArray[np.uint8]
     verdicts: Verdicts
 
+    def first(self, count: int) -> "Answers":
+        """The answers to the first `count` questions."""
+        rows = np.arange(count)
+        return Answers(self.asked[:count], self.prompts[:count], self.pictures[:count], self.verdicts[rows])
+
 
 class Quality:
     """The photos, the judge, and the held-out products that models are asked for.
@@ -107,14 +112,16 @@ class Quality:
         _, features = self.classifier.judge(self.photos.pixels[rows])
         return {"n": len(rows), **self._closeness(features)}
 
-    def language_report(self, painter: Painter, english: Answers) -> dict[str, Any]:
-        """The same products and seeds asked for in Portuguese and Spanish; differences in points."""
+    def language_report(self, painter: Painter, english: Answers, count: int | None = None) -> dict[str, Any]:
+        """The same products (the first `count`) and seeds in Portuguese and Spanish; differences in points."""
         scores = {"en": agreement(english.verdicts, english.asked)}
+        same = english.first(count or len(english.asked))
+        reference = agreement(same.verdicts, same.asked)
         for language in LANGUAGES[1:]:
-            answers = self.ask(painter, language)
+            answers = self.ask(painter, language, len(same.asked))
             scores[language] = found = agreement(answers.verdicts, answers.asked)
             for score in ("category", "colour"):
-                found[f"{score}_points_from_english"] = round(100 * (found[score] - scores["en"][score]), 1)
+                found[f"{score}_points_from_english"] = round(100 * (found[score] - reference[score]), 1)
             found["examples"] = answers.prompts[:3]
         scores["en"]["examples"] = english.prompts[:3]
         return scores
@@ -157,7 +164,7 @@ class Quality:
             "catalogue": self._catalogue_titles(painter, catalogue),
         }
 
-    def variety_report(self, painter: Painter) -> dict[str, Any]:
+    def variety_report(self, painter: Painter, sheet: str = "variety") -> dict[str, Any]:
         """Eight seeds of each of twelve prompts beside eight photos of the same item and colour."""
         pairs = self._common_pairs()
         asked = [self._bare(item, colour) for item, colour in pairs for _ in range(VARIED_SEEDS)]
@@ -180,7 +187,7 @@ class Quality:
             )
             cells += [Cell(answers.pictures[row], ((prompts[row], True),)) for row in rows]
             cells += [Cell(self.photos.pixels[chosen[row]], (("photo", True),)) for row in rows]
-        self.sheets["variety"] = contact_sheet(cells, 2 * VARIED_SEEDS)
+        self.sheets[sheet] = contact_sheet(cells, 2 * VARIED_SEEDS)
         means = {
             key: round(float(np.mean([row[key] for row in each])), 4) for key in each[0] if key != "prompt"
         }
