@@ -50,12 +50,13 @@ def of_phase(
 
     guidance: of the teacher; by default what the run's student is taught under.
     """
-    if guidance is None:
-        guidance = recipe.config.student.guidance
     network = recipe.network(phase).eval()
     if phase == "ternary":
         make_ternary(network.transformer)
-    levels, scale = (teacher_levels(steps), guidance) if phase == "flow" else (SIGMAS, 1.0)
+    levels, scale = list(SIGMAS), 1.0
+    if phase == "flow":
+        levels = teacher_levels(steps)
+        scale = recipe.config.student.guidance if guidance is None else guidance
     statistics = recipe.statistics()
     autoencoder = recipe.autoencoder().to(memory_format=torch.channels_last)
 

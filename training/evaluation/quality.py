@@ -113,7 +113,7 @@ class Quality:
         return {"n": len(rows), **self._closeness(features)}
 
     def language_report(self, painter: Painter, english: Answers, count: int | None = None) -> dict[str, Any]:
-        """The same products (the first `count`) and seeds in Portuguese and Spanish; differences in points."""
+        """The same (the first `count`) products and seeds in Portuguese and Spanish; points of difference."""
         scores = {"en": agreement(english.verdicts, english.asked)}
         same = english.first(count or len(english.asked))
         reference = agreement(same.verdicts, same.asked)

@@ -27,9 +27,10 @@ def random_recipe() -> Recipe:
         torch.nn.init.normal_(untrained.transformer.proj_out.weight, std=0.05)
         return untrained
 
+    config = SimpleNamespace(student=SimpleNamespace(guidance=3.5))
     statistics = Statistics(torch.zeros(TOKEN_CHANNELS), torch.ones(TOKEN_CHANNELS))
     parts = {"network": network, "statistics": lambda: statistics, "autoencoder": build_autoencoder}
-    return cast(Recipe, SimpleNamespace(**parts))
+    return cast(Recipe, SimpleNamespace(config=config, **parts))
 
 
 @pytest.fixture(scope="module", params=["shipped", "student", "ternary"])
@@ -52,6 +53,13 @@ def test_a_picture_depends_on_prompt_and_seed(painter: Painter) -> None:
 def test_a_seed_for_each_prompt_is_required(painter: Painter) -> None:
     with pytest.raises(ValueError, match="seeds"):
         painter(["red shoe"], [1, 2])
+
+
+def test_a_teacher_draws_under_the_guidance_its_student_learns() -> None:
+    asked: tuple[list[str], list[int]] = ["red shoe"], [1]
+    by_default = of_phase(random_recipe(), "flow", steps=2)(*asked)
+    assert np.array_equal(by_default, of_phase(random_recipe(), "flow", steps=2, guidance=3.5)(*asked))
+    assert not np.array_equal(by_default, of_phase(random_recipe(), "flow", steps=2, guidance=1.0)(*asked))
 
 
 def test_teacher_levels_hold_the_sigmas_of_inference() -> None:

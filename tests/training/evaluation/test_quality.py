@@ -1,12 +1,13 @@
 """The evaluation on drawn photos and a painter that copies them: every figure has a known answer."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.evaluate import aims
+from training.evaluate import aims, kept, read_result, write_result
 from training.evaluation.classifier import train_classifier
 from training.evaluation.photos import Photos
 from training.evaluation.quality import Quality
@@ -110,3 +111,48 @@ def test_aims_name_what_is_met_and_what_is_missing() -> None:
     }
     met = [aim["met"] for aim in aims(result).values()]
     assert met == [True, True, False, True, None, None]
+    result["models"]["student"] = {"category": 0.91, "colour": 0.96}
+    met = [aim["met"] for aim in aims(result).values()]
+    assert met == [True, True, False, True, True, False]
+
+
+def test_what_ships_keeps_is_told_by_language_and_of_all_pictures() -> None:
+    def scores(*category: float) -> dict[str, dict[str, float]]:
+        return {
+            language: {"category": share, "colour": 0.5}
+            for language, share in zip(("en", "pt", "es"), category, strict=True)
+        }
+
+    ratios = kept(
+        {"languages": scores(0.9, 0.8, 0.7), "models": {"student": {"languages": scores(0.9, 1.0, 0.5)}}}
+    )
+    assert [row["category"] for row in ratios.values()] == [1.0, 0.8, 1.4, 1.0]
+    assert ratios["all"]["colour"] == 1.0
+
+
+def test_other_languages_may_be_asked_of_fewer_products(quality: Quality) -> None:
+    languages = quality.language_report(faithful, quality.ask(faithful), 8)
+    assert [languages[language]["n"] for language in ("en", "pt", "es")] == [24, 8, 8]
+    assert languages["pt"]["category_points_from_english"] == 0
+
+
+def test_a_phase_is_added_to_the_figures_of_the_same_judge_only(quality: Quality, tmp_path: Path) -> None:
+    path = tmp_path / "q.json"
+    languages = quality.language_report(faithful, quality.ask(faithful))
+    result = {
+        "classifier": quality.classifier_report(),
+        "photos": quality.photo_report(),
+        "models": {"shipped": quality.model_report(quality.ask(faithful))},
+        "languages": languages,
+        "titles": {"shops": {"top1": 0.7}},
+    }
+    write_result(path, result)
+    result = read_result(path, quality)
+    result["models"]["student"] = {"category": 1.0, "colour": 1.0, "languages": languages}
+    write_result(path, result)
+    assert read_result(path, quality)["kept"]["all"] == {"category": 1.0, "colour": 1.0}
+    other = Quality(quality.photos, quality.classifier, products=12)
+    other.verdicts = quality.verdicts[np.arange(3)]
+    other.held_out = quality.held_out[:3]
+    with pytest.raises(ValueError, match="another judge"):
+        read_result(path, other)
