@@ -3,6 +3,7 @@
 Each phase continues from its own state in the work folder and costs nothing once done. `export` writes the
 newest network there is to --target, so it may be run while training goes on. With --from, a new run starts
 from an exported checkpoint instead of from random weights: phases that need not run again can be left out.
+With --beside, it shares the latents and the teacher of another run.
 """
 
 import argparse
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with products/ and weights/")
     parser.add_argument("--work", type=Path, required=True, help="folder for latents and states")
     parser.add_argument("--from", dest="start", type=Path, help="checkpoint that a new run starts from")
+    parser.add_argument("--beside", type=Path, help="work folder of a run to share latents and teacher with")
     parser.add_argument("--target", type=Path, default=Path("imagegen/starter"), help="checkpoint to write")
     parser.add_argument("--dense", action="store_true", help="export float32 weights of the same values")
     parser.add_argument("--phase", choices=PHASES, action="append", help="only these (default: all in order)")
@@ -55,6 +57,8 @@ def main() -> None:
     recipe = Recipe(config, arguments.data, arguments.work)
     if arguments.start:
         recipe.start(arguments.start)
+    if arguments.beside:
+        recipe.share(arguments.beside)
     for phase in arguments.phase or PHASES:
         if phase == "export":
             recipe.export(arguments.target, arguments.dense)
@@ -79,6 +83,14 @@ class Recipe:
             )
         self.work.mkdir(parents=True, exist_ok=True)
         start_from(checkpoint, self._state(START), self.work / TOKENIZER)
+
+    def share(self, other: Path) -> None:
+        """Link the latents and the teacher of the run in `other`; what is here already stays."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        for link in (self.latents, self._state("flow")):
+            shared = (other / link.name).resolve(strict=True)
+            if not link.exists():
+                link.symlink_to(shared)
 
     def run(self, phase: str) -> None:
         """Run or continue one phase."""
