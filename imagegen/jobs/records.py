@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -103,6 +103,14 @@ class Records:
         query = select(t.c.workflow_uuid).where(t.c.name == MAKE, *ended).limit(most)
         ids = [row[0] for row in patiently(lambda: self._all(query))]
         return self._jobs(ids) if ids else []
+
+    def handed_in_before(self, moment: float) -> Iterator[Job]:
+        """Every job on record that was handed in before `moment` (seconds since 1970), however it stands."""
+        t = self._table
+        query = select(t.c.workflow_uuid).where(t.c.name == MAKE, t.c.created_at < int(moment * 1000))
+        ids = [row[0] for row in patiently(lambda: self._all(query))]
+        for start in range(0, len(ids), MOST_LISTED):
+            yield from self._jobs(ids[start : start + MOST_LISTED])
 
     def crashes(self, id: str) -> int:
         """How many workers died with the job in hand."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from imagegen.errors import ImagegenError
 from imagegen.store.database import forget_deleted
+from imagegen.store.photos import names
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 DAY = 86_400.0
 AT_ONCE = 500
+HANDING_IN = 3600.0  # seconds, at most, from a job's first photo to its record, whatever the clocks
 
 
 class Retention:
@@ -46,12 +48,11 @@ class Retention:
             while old := self._records.ended_before(moment, AT_ONCE):
                 self._traces.remove(old)
                 gone += len(old)
-            store, photos = self._traces.store, self._traces.photos
+            store = self._traces.store
             for artifact in list(store.older_than(moment)):
                 store.delete(artifact)
                 gone += 1
-            for photo in list(photos.older_than(moment)):  # of jobs that never came on record, too
-                photos.delete(photo)
+            self._sweep_photos(moment)
         except ImagegenError as error:
             log.warning("old pictures stay for now: %s", error)
         if gone:
@@ -60,3 +61,13 @@ class Retention:
                 "%d batches, jobs and pictures were older than %g days and are deleted", gone, self._days
             )
         return gone
+
+    def _sweep_photos(self, moment: float) -> None:
+        """Those of jobs that never came on record. A job that is there needs its own, however long ago it was
+        handed in: it may wait, or be made, for longer than its photos are old."""
+        photos = self._traces.photos
+        if old := set(photos.older_than(moment)):
+            jobs = self._records.handed_in_before(moment + HANDING_IN)
+            needed = {name for job in jobs for name in names(job.id, job.request)}
+            for photo in old - needed:
+                photos.delete(photo)

@@ -62,8 +62,13 @@ def fetch(store: PhotoStore, job: str, request: ImageRequest) -> ImageRequest:
 
 def forget(store: PhotoStore, job: str, request: ImageRequest) -> None:
     """Removes the photos of a job."""
-    for photo in request.photos:
-        store.delete(_name(job, photo))
+    for name in names(job, request):
+        store.delete(name)
+
+
+def names(job: str, request: ImageRequest) -> set[str]:
+    """Under which names the store keeps the photos of a job."""
+    return {_name(job, photo) for photo in request.photos}
 
 
 class PhotoFiles:

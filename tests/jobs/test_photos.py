@@ -79,6 +79,21 @@ def test_what_is_old_goes_with_its_photos(studio: Studio, settings: Settings, as
     assert kept(settings) == []
 
 
+def test_a_job_that_waits_for_longer_than_things_are_kept_keeps_its_photos(
+    studio: Studio, settings: Settings, ask: Ask
+) -> None:
+    with Jobs(None, settings) as hand_in:
+        hand_in.submit(ask(image=photo(1), references=(photo(2),)), id="patient")
+        hand_in._photos.put("ab" * 32, b"of a job that never came on record")
+        parts = (hand_in._records, hand_in._traces, hand_in._engine)
+        Retention(*parts, days=-1).sweep()
+        assert len(kept(settings)) == 2
+    with Jobs(studio, settings, shared=True) as jobs:
+        assert jobs.wait("patient").state is JobState.COMPLETED
+        Retention(jobs._records, jobs._traces, jobs._engine, days=-1).sweep()
+    assert kept(settings) == []
+
+
 def test_a_full_queue_keeps_no_photo(settings: Settings, ask: Ask) -> None:
     import pytest
 
