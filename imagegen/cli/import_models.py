@@ -23,6 +23,13 @@ LowRank = Annotated[
     int,
     typer.Option(min=0, max=512, help="Rank of a 16-bit correction beside each int4 weight; 0 is none."),
 ]
+FloatActivations = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Layers (as 'transformer.*.linear_out') whose activations stay as they are; repeatable.",
+    ),
+]
 Licence = Annotated[str | None, typer.Option(help="What to write down as the licence.")]
 RestFrom = Annotated[
     Path | None, typer.Option(help="A folder that has what the source lacks, as text encoder and VAE.")
@@ -105,6 +112,7 @@ def quantize(
     text_encoder: TextEncoderFormat = "int8",
     group_size: GroupSize = None,
     low_rank: LowRank = 0,
+    float_activations: FloatActivations = None,
     sheet: Annotated[
         Path | None, typer.Option(help="A PNG to write: pictures of the model above the new one's.")
     ] = None,
@@ -112,6 +120,8 @@ def quantize(
     json: Json = False,
 ) -> None:
     """Make a smaller model of a dense one, and say what each layer lost."""
+    from dataclasses import replace
+
     from imagegen.cli.progress import transfer_bar
     from imagegen.settings import load_settings
     from imagegen.weights.catalog import find_model
@@ -126,6 +136,7 @@ def quantize(
     models_dir = load_settings().models_dir
     card = find_model(model, models_dir)
     options = _options(format, text_encoder, group_size, card.licence, low_rank)
+    options = replace(options, float_activations=tuple(float_activations or ()))
     with transfer_bar(f"quantising {card.name}") as bar:
         imported = import_model(card.path, name, models_dir, options, None, bar.show)
     pictures = None

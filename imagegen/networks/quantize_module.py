@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from imagegen.networks.quantized_linear import QuantizedLinear
+from imagegen.networks.quantized_linear import Activations, QuantizedLinear
 from imagegen_kernels.formats import (
     Format,
     PackedWeight,
@@ -41,7 +41,9 @@ class PackedLayer:
     error: float
     """of the packed weight"""
     folded_error: float
-    """of the weight that the product multiplies by, with group scales folded to one a row"""
+    """of the weight that the product multiplies by, with group scales folded to one a row; the same where
+    activations are not quantised"""
+    activations: Activations
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class Report:
         before, after = f"{self.bytes_before / 1e6:.2f} MB before", f"{self.bytes_after / 1e6:.2f} MB after"
         lines = [f"{len(self.packed)} linears packed as {self.format}: {before}, {after}"]
         lines += [
-            f"  {layer.name} {layer.shape}: error {layer.error:.2%}, folded {layer.folded_error:.2%}"
+            f"  {layer.name} {layer.shape}: error {layer.error:.2%}, folded {layer.folded_error:.2%},"
+            f" {layer.activations} activations"
             for layer in self.packed
         ]
         lines += [f"  {name}: kept, {why}" for name, why in self.kept.items()]
@@ -81,12 +84,14 @@ def quantize_module(
     skip: Collection[str] = (),
     group_size: int | None = None,
     zero_points: bool = False,
+    float_activations: Collection[str] = (),
 ) -> Report:
     """Replace every `nn.Linear` in `model` by one that runs on a packed weight, in place.
 
     skip         patterns of names that stay as they are ("proj_out", "*.norm1.*"), as in the shell
     group_size   columns that share a scale; None: 128, and for "int8" the whole row
     zero_points  "int4" only: with a zero point for each group
+    float_activations  patterns of names whose activations stay as they are, for layers that do not bear int8
 
     Kept, and reported, is also a linear whose shape does not fit the format, whose weight another module
     shares (a tied embedding) or whose class is derived from `nn.Linear` (its owner may read the weight).
@@ -110,15 +115,16 @@ def quantize_module(
     if model in names:
         raise ValueError("the model is a linear itself: there is no place to put another")
     every = [name for places in names.values() for name in places]
-    for pattern in skip:
-        if not any(fnmatchcase(name, pattern) for name in every):
-            raise ValueError(f"skip: {pattern!r} names no linear of the model")
+    for argument, patterns in (("skip", skip), ("float_activations", float_activations)):
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in every):
+                raise ValueError(f"{argument}: {pattern!r} names no linear of the model")
 
     holders = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
-    layers, kept, replacements = [], {}, {}
+    layers, kept, replacements = [], {}, dict[nn.Linear, QuantizedLinear]()
     for linear, places in names.items():
         name, size = places[0], linear.in_features if group_size is None else group_size
-        if any(fnmatchcase(place, pattern) for place in places for pattern in skip):
+        if _named(places, skip):
             kept[name] = "skipped"
         elif type(linear) is not nn.Linear:
             kept[name] = f"a {type(linear).__name__}, not a plain Linear"
@@ -131,14 +137,19 @@ def quantize_module(
                 weight = _quantized(format, linear.weight, size, zero_points)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-            layers.append(_described(name, linear.weight, weight))
-            replacements[linear] = weight
-    for linear, weight in replacements.items():
-        layer = QuantizedLinear(weight, _detached(linear.bias))
+            given: Activations | None = "float" if _named(places, float_activations) else None
+            layer = QuantizedLinear(weight, _detached(linear.bias), activations=given)
+            layers.append(_described(name, linear.weight, layer))
+            replacements[linear] = layer
+    for linear, layer in replacements.items():
         layer.register_state_dict_pre_hook(_refuse_state_dict)  # type: ignore[no-untyped-call]
         for place in names[linear]:
             model.set_submodule(place, layer)
     return Report(format, tuple(layers), kept)
+
+
+def _named(places: Collection[str], patterns: Collection[str]) -> bool:
+    return any(fnmatchcase(place, pattern) for place in places for pattern in patterns)
 
 
 def _misfit(format: Format, linear: nn.Linear, group_size: int) -> str | None:
@@ -163,8 +174,12 @@ def _quantized(format: Format, weight: Tensor, group_size: int, zero_points: boo
     return quantize_int8(weight, group_size)
 
 
-def _described(name: str, dense: Tensor, weight: PackedWeight) -> PackedLayer:
-    codes, row_scale = fold(weight)
+def _described(name: str, dense: Tensor, layer: QuantizedLinear) -> PackedLayer:
+    weight = layer.weight
+    error = folded_error = _relative_error(dequantize(weight), dense)
+    if layer.activations == "int8":
+        codes, row_scale = fold(weight)
+        folded_error = _relative_error(codes.float().mul_(row_scale.unsqueeze(1)), dense)
     return PackedLayer(
         name=name,
         shape=weight.shape,
@@ -172,8 +187,9 @@ def _described(name: str, dense: Tensor, weight: PackedWeight) -> PackedLayer:
         bytes_after=packed_bytes(
             weight.format, *weight.shape, weight.group_size, zero_points=weight.zero_points is not None
         ),
-        error=_relative_error(dequantize(weight), dense),
-        folded_error=_relative_error(codes.float().mul_(row_scale.unsqueeze(1)), dense),
+        error=error,
+        folded_error=folded_error,
+        activations=layer.activations,
     )
 
 

@@ -6,12 +6,19 @@ Knows nothing of files: `weights/load.py` decides which layers are packed.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn.functional import linear as product
 
-from imagegen_kernels import gated_residual, matmul, matmul_residual, matmul_swiglu, swiglu
+from imagegen_kernels import (
+    gated_residual,
+    matmul,
+    matmul_residual,
+    matmul_swiglu,
+    swiglu,
+    weight_only_matmul,
+)
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.modulate import Modulated
 
@@ -25,30 +32,53 @@ class LowRank(NamedTuple):
     """[N, R]"""
 
 
+Activations = Literal["int8", "float"]
+"""What a packed layer multiplies by: activations quantised to int8, a scale a token, or as they come."""
+
+
 class QuantizedLinear(nn.Module):
     """y = x W^T (+ bias) with W packed: x [..., K] -> [..., N] in the dtype of x. With `low_rank`, W is the
-    packed weight and that."""
+    packed weight and that.
+
+    `activations` None is int8, but float for int4 on a GPU, where int8 would need its codes unpacked, a byte
+    a weight.
+    """
 
     def __init__(
-        self, weight: PackedWeight, bias: Tensor | None = None, low_rank: LowRank | None = None
+        self,
+        weight: PackedWeight,
+        bias: Tensor | None = None,
+        low_rank: LowRank | None = None,
+        activations: Activations | None = None,
     ) -> None:
         super().__init__()
         self.weight = weight
         self.bias = bias
         self.low_rank = low_rank
+        unpacked_on_a_gpu = weight.format == "int4" and weight.packed.is_cuda
+        self.activations: Activations = activations or ("float" if unpacked_on_a_gpu else "int8")
+
+    @property
+    def fuses(self) -> bool:
+        """Whether the layer is one int8 product, which takes in what is before and behind it."""
+        return self.low_rank is None and self.activations == "int8"
 
     def forward(self, x: Tensor | Modulated) -> Tensor:
-        if self.low_rank is not None and isinstance(x, Modulated):
+        if isinstance(x, Modulated):
+            if self.fuses:
+                return matmul(x, self.weight, self.bias)
             x = x.values()
-        y = matmul(x, self.weight, self.bias)
-        if self.low_rank is not None and isinstance(x, Tensor):
+        run = matmul if self.activations == "int8" else weight_only_matmul
+        y = run(x, self.weight, self.bias)
+        if self.low_rank is not None:
             y += product(product(x, self.low_rank.down), self.low_rank.up)
         return y
 
     def extra_repr(self) -> str:
         rows, columns = self.weight.shape
         rank = f", low rank {len(self.low_rank.down)}" if self.low_rank is not None else ""
-        return f"{columns} -> {rows}, {self.weight.format}, group {self.weight.group_size}{rank}"
+        kind = f"{self.weight.format}, group {self.weight.group_size}, {self.activations} activations"
+        return f"{columns} -> {rows}, {kind}{rank}"
 
 
 def project(linear: nn.Module, x: Tensor | Modulated) -> Tensor:
@@ -63,7 +93,7 @@ def project_gated(
 ) -> tuple[Tensor, Tensor]:
     """As `project`: its first `ahead` outputs as they are, the rest, gates and then as many values, as
     silu(gate) * value, written to `out` where that is given."""
-    if isinstance(linear, QuantizedLinear) and linear.bias is None and linear.low_rank is None:
+    if isinstance(linear, QuantizedLinear) and linear.fuses and linear.bias is None:
         return matmul_swiglu(x, linear.weight, ahead, out)
     both = project(linear, x)
     return both[..., :ahead], swiglu(both[..., ahead:], out)
@@ -71,6 +101,6 @@ def project_gated(
 
 def project_residual(linear: nn.Module, x: Tensor, before: Tensor, gate: Tensor) -> Tensor:
     """before [B, S, N] + gate [1, 1, N] * what `project` makes of x [B, S, K]."""
-    if isinstance(linear, QuantizedLinear) and linear.low_rank is None:
+    if isinstance(linear, QuantizedLinear) and linear.fuses:
         return matmul_residual(x, linear.weight, before, gate, linear.bias)
     return gated_residual(before, gate, linear(x))

@@ -12,14 +12,14 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
 from imagegen.errors import CheckpointInvalid, InvalidRequest, SettingsInvalid
 from imagegen.networks.autoencoder import Autoencoder, AutoencoderConfig
-from imagegen.networks.quantized_linear import LowRank, QuantizedLinear
+from imagegen.networks.quantized_linear import Activations, LowRank, QuantizedLinear
 from imagegen.networks.text_encoder import Embedding, TextEncoder, TextEncoderConfig
 from imagegen.networks.transformer import Transformer, TransformerConfig
 from imagegen.weights.catalog import ModelCard
@@ -203,13 +203,21 @@ class _Loader:
         return torch.bfloat16 if narrow else torch.float32
 
 
+class _Stored(NamedTuple):
+    """How a packed linear is stored, and what it multiplies by where that is given."""
+
+    format: Format
+    group_size: int | None
+    """None: one scale a row"""
+    activations: Activations | None
+
+
 @dataclass(frozen=True)
 class _Quantization:
-    """How the packed linears of a component are stored: the format and the group size (None: one scale a
-    row) of most of them, and of each that differs."""
+    """How most packed linears of a component are stored, and each that differs."""
 
-    most: tuple[Format, int | None]
-    layers: dict[str, tuple[Format, int | None]]
+    most: _Stored
+    layers: dict[str, _Stored]
 
     @classmethod
     def read(cls, config: object) -> _Quantization | None:
@@ -224,18 +232,21 @@ class _Quantization:
         layers = config.get("layers", {})
         if not isinstance(layers, dict):
             raise ValueError(f"quantization_config: layers is {layers!r}, no object")
-        return cls(_format(config), {name: _format(layer) for name, layer in layers.items()})
+        return cls(_stored(config), {name: _stored(layer) for name, layer in layers.items()})
 
-    def of(self, module: str) -> tuple[Format, int | None]:
+    def of(self, module: str) -> _Stored:
         return self.layers.get(module, self.most)
 
 
-def _format(config: object) -> tuple[Format, int | None]:
+def _stored(config: object) -> _Stored:
     format = config.get("format") if isinstance(config, dict) else config
     group = config.get("group_size") if isinstance(config, dict) else None
+    activations = config.get("activations") if isinstance(config, dict) else None
+    if activations not in (None, *get_args(Activations)):
+        raise ValueError(f"quantization_config: activations {activations!r} is neither int8 nor float")
     for known in get_args(Format):
         if format == known and (group == "row" or isinstance(group, int)):
-            return known, None if group == "row" else group
+            return _Stored(known, None if group == "row" else group, activations)
     raise ValueError(f"quantization_config: format {format!r} with group_size {group!r} is not supported")
 
 
@@ -319,7 +330,7 @@ class _State:
         formats = {self._quantization.of(source) for source in sources}
         if len(formats) > 1:
             raise self._misfit(names, "run as one linear, but have different formats")
-        ((format, group_size),) = formats
+        ((format, group_size, activations),) = formats
         if format == "ternary" and not base3 and _meaningless(packed):
             raise self._misfit(names, "holds the code 10, which stands for nothing")
         try:
@@ -339,7 +350,8 @@ class _State:
         bias = None
         if linear.bias is not None:
             bias = self._dense([f"{source}.bias" for source in sources], linear.bias.shape, self._dtype)
-        return QuantizedLinear(weight, bias, self._low_rank(linear, sources))
+        low_rank = self._low_rank(linear, sources)
+        return QuantizedLinear(weight, bias, low_rank, activations)
 
     def _low_rank(self, linear: nn.Linear, sources: list[str]) -> LowRank | None:
         """What an importer left beside a packed weight (importers/low_rank.py)."""

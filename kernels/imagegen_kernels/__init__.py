@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from imagegen_kernels.rms_norm import rms_norm
     from imagegen_kernels.silu_conv import silu_conv
     from imagegen_kernels.swiglu import swiglu
+    from imagegen_kernels.weight_only_matmul import weight_only_matmul
 
 OPS = (
     "matmul",
     "matmul_swiglu",
     "matmul_residual",
+    "weight_only_matmul",
     "attention",
     "qk_rope",
     "modulate",
@@ -52,6 +54,7 @@ __all__ = [
     "rms_norm",
     "silu_conv",
     "swiglu",
+    "weight_only_matmul",
 ]
 
 

@@ -133,8 +133,9 @@ def table(name: str) -> dict[str, Tile] | None:
 
 
 def tile(product: str, device: torch.device) -> Tile:
-    """The tile of "ternary", "binary" or "int8" products. With "-swiglu" or "-residual" behind it, of those
-    that end so, where the table tells them apart."""
+    """The tile of "ternary", "binary" or "int8" products with int8 activations, of "float" with 16-bit ones.
+    With "-swiglu" or "-residual" behind it of those that end so, with "-few" of few tokens, where the table
+    tells them apart."""
     index = _index(device)
     own, default = table(card_name(index)), table(f"sm_{capability(index)}")
     for tiles in (own, default):

@@ -82,7 +82,7 @@ def test_a_dense_model_is_quantised_with_a_report(imagegen: Imagegen, installed:
     assert layer["snr_db"] == pytest.approx(20.9, abs=0.5), "a relative error of 9 %"
     assert [picture["seed"] for picture in facts["pictures"]] == [1, 2, 3]
     assert sheet.is_file()
-    better = ("--name", "b", "--format", "int4", "--low-rank", "8")
+    better = ("--name", "b", "--format", "int4", "--low-rank", "8", "--float-activations", "*.to_out")
     assert "without low rank" in imagegen("models", "quantize", installed, *better).out
     again = imagegen("models", "quantize", "q", "--name", "r")
     assert (again.code, "already" in again.err) == (4, True)

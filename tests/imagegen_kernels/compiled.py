@@ -21,7 +21,7 @@ POINTERS = {
     torch.bfloat16: "*bf16",
     torch.float32: "*fp32",
 }
-TENSOR_CORE = re.compile(r"[A-Z]{0,3}MMA")
+TENSOR_CORE = re.compile(r"[A-Z]{0,4}MMA")
 INSTRUCTION = re.compile(r"/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)([^;]*);")
 LABEL = re.compile(r"\s*(\.L\w+):")
 

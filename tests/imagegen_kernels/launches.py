@@ -10,12 +10,15 @@ from unittest.mock import patch
 import torch
 
 from imagegen_kernels import card
+from imagegen_kernels.formats import Format
+from imagegen_kernels.formats.layout import BITS
 from imagegen_kernels.gated_residual import gpu as gated_residual
 from imagegen_kernels.matmul import gpu as matmul
 from imagegen_kernels.modulate import gpu as modulate
 from imagegen_kernels.qk_rope import gpu as qk_rope
 from imagegen_kernels.quantize import gpu as quantize
 from imagegen_kernels.swiglu import gpu as swiglu
+from imagegen_kernels.weight_only_matmul import gpu as weight_only
 
 WIDTH, MLP, HEADS, TOKENS = 3072, 9216, 24, 4608
 
@@ -43,6 +46,19 @@ def product(format: str, rows: int, columns: int, out: torch.Tensor, **more: Any
     matmul.product(codes, scale, weight, out, **more)
 
 
+def weight_only_product(
+    format: Format, tokens: int, *, group: int = 128, zeros: bool = False, bias: bool = False
+) -> None:
+    groups, dtype = WIDTH // group, torch.int8 if format == "int8" else torch.uint8
+    weight = weight_only.Prepared(
+        format,
+        tensor(3 * WIDTH, WIDTH * BITS[format] // 8, dtype=dtype),
+        tensor(groups, 3 * WIDTH, dtype=torch.float16),
+        tensor(groups, 3 * WIDTH, dtype=torch.int8) if zeros else None,
+    )
+    weight_only.linear(tensor(tokens, WIDTH), weight, tensor(3 * WIDTH) if bias else None)
+
+
 def into_both(format: str) -> None:
     """The fused linear of a single-stream block: its gated rows, beside the attention's channels."""
     gated = tensor(TOKENS, WIDTH + MLP)[:, WIDTH:]
@@ -65,6 +81,13 @@ CALLS: dict[str, Callable[[], object]] = {
     "binary product": lambda: product("binary", 3 * WIDTH, WIDTH, tensor(TOKENS, 3 * WIDTH)),
     "binary product, swiglu": lambda: into_both("binary"),
     "int8 product": lambda: product("int8", 3 * WIDTH, WIDTH, tensor(TOKENS, 3 * WIDTH)),
+    "float ternary": lambda: weight_only_product("ternary", TOKENS),
+    "float binary": lambda: weight_only_product("binary", TOKENS),
+    "float int4": lambda: weight_only_product("int4", TOKENS, bias=True),
+    "float-32 int4, zero points, groups of 32": lambda: weight_only_product(
+        "int4", TOKENS, group=32, zeros=True
+    ),
+    "float-few int4": lambda: weight_only_product("int4", 16),
     "quantize": lambda: quantize.quantize(tensor(1, TOKENS, WIDTH + MLP)),
     "modulate": lambda: modulate.modulate(x, vector, vector, 1e-6),
     "modulate and quantize": lambda: modulate.modulate_quantize(x, vector, vector, 1e-6),
@@ -94,7 +117,7 @@ def collect(capability: int) -> dict[str, Launch]:
         ):
             patches = [
                 patch.object(op, "launch", catch)
-                for op in (matmul, quantize, modulate, qk_rope, swiglu, gated_residual)
+                for op in (matmul, weight_only, quantize, modulate, qk_rope, swiglu, gated_residual)
             ]
             for one in patches:
                 one.start()

@@ -19,6 +19,7 @@ from imagegen_kernels import (
     rms_norm,
     silu_conv,
     swiglu,
+    weight_only_matmul,
 )
 from imagegen_kernels.formats import (
     PackedWeight,
@@ -33,6 +34,8 @@ from imagegen_kernels.formats import (
 from imagegen_kernels.matmul import gpu, reference
 from imagegen_kernels.modulate import Modulated
 from imagegen_kernels.proof import row_kernels_hold
+from imagegen_kernels.weight_only_matmul import gpu as weight_only_gpu
+from imagegen_kernels.weight_only_matmul import reference as weight_only_reference
 
 pytestmark = [
     pytest.mark.gpu,
@@ -88,7 +91,8 @@ def test_an_op_gives_what_it_gives_on_a_cpu(op: str, dtype: torch.dtype, toleran
 
 def on_the_gpu(weight: PackedWeight) -> PackedWeight:
     packed, scales = weight.packed.cuda(), weight.scales.cuda()
-    return PackedWeight(packed, scales, weight.format, weight.shape, weight.group_size)
+    zeros = None if weight.zero_points is None else weight.zero_points.cuda()
+    return PackedWeight(packed, scales, weight.format, weight.shape, weight.group_size, zeros)
 
 
 @pytest.fixture
@@ -106,6 +110,22 @@ def test_matmul_gives_the_specification_bit_for_bit(
 ) -> None:
     weight, x = quantize_weight(torch.randn(600, 1280)), torch.randn(m, 1280).to(dtype)
     assert torch.equal(matmul(x.cuda(), on_the_gpu(weight)).cpu(), reference.matmul(x, weight))
+
+
+@pytest.mark.parametrize("quantize_weight", QUANTIZERS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("m", [5, 700])
+def test_a_weight_only_product_gives_the_specification(
+    quantize_weight: Callable[[Tensor], PackedWeight], dtype: torch.dtype, m: int
+) -> None:
+    weight, x = quantize_weight(torch.randn(600, 1280)), torch.randn(m, 1280).to(dtype)
+    expected = weight_only_reference.weight_only_matmul(x.float(), weight)
+    got = weight_only_matmul(x.cuda(), on_the_gpu(weight)).cpu().float()
+    torch.testing.assert_close(got, expected, rtol=2 * torch.finfo(dtype).eps, atol=1e-2)
+    if card.refusal() is None:
+        there = weight_only_gpu.prepared(on_the_gpu(weight))
+        both = [weight_only_gpu.linear(x.cuda(), there, portable=portable) for portable in (False, True)]
+        assert torch.equal(*both)
 
 
 @pytest.mark.usefixtures("plain_pytorch")

@@ -18,6 +18,7 @@ from imagegen_kernels import (
     qk_rope,
     quantize,
     swiglu,
+    weight_only_matmul,
 )
 from imagegen_kernels.formats import quantize_int4, quantize_ternary
 from imagegen_kernels.modulate import Modulated
@@ -42,6 +43,7 @@ CALLS: dict[str, Callable[[Tensor], Tensor | tuple[Tensor, ...]]] = {
     "matmul of what is to be modulated": lambda x: matmul(Modulated(x, x[0, 0], x[0, 1], 1e-6), WEIGHT),
     "matmul_residual": lambda x: matmul_residual(x, WEIGHT, x[..., :64], x[:1, :1, 64:]),
     "matmul_swiglu": lambda x: matmul_swiglu(x, WEIGHT, 16),
+    "weight_only_matmul": lambda x: weight_only_matmul(x, WEIGHT, x[0, 0, :64]),
     "modulate": lambda x: modulate(x, x[0, 0], x[0, 1]),
     "qk_rope": rotated,
     "quantize": quantize,

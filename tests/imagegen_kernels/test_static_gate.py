@@ -18,7 +18,7 @@ def test_every_table_is_gated_and_says_where_it_comes_from() -> None:
     assert {path.stem.removeprefix("sm_") for path in TUNED.glob("sm_*.json")} == set(GATE)
     for path in TUNED.glob("*.json"):
         assert json.loads(path.read_text())["origin"]
-        assert {"ternary", "binary", "int8"} <= set(card.table(path.stem) or {})
+        assert {"ternary", "binary", "int8", "float"} <= set(card.table(path.stem) or {})
 
 
 @pytest.mark.slow
@@ -37,12 +37,14 @@ def test_machine_code_is_within_its_limits(
             faults.append(f"{name}: {found.shared} bytes of shared memory")
         if "BITS" not in arguments:
             continue
-        if found.tensor_core != {gate["opcode"]}:
+        kind = name.split()[0]
+        rates = gate["float"] if kind.startswith("float") else gate
+        if found.tensor_core != {rates["opcode"]}:
             faults.append(f"{name}: multiplied by {found.tensor_core or 'nothing'}")
-        cycles = arguments["TOKENS"] * arguments["ROWS"] * 128 / gate["rate"]
-        slots, limit = found.loop.total() * warps / 4 / cycles, gate["slots"][name.split()[0]]
+        cycles = arguments["TOKENS"] * arguments["ROWS"] * arguments.get("STEP", 128) / rates["rate"]
+        slots, limit = found.loop.total() * warps / 4 / cycles, rates["slots"][kind]
         if not 0 < slots <= limit:
             faults.append(f"{name}: {slots:.2f} issue slots a tensor-core cycle, above {limit}")
-        if arguments["BITS"] == 2 and not packs_along_a_row(found.middle):
+        if arguments["BITS"] == 2 and kind == "ternary" and not packs_along_a_row(found.middle):
             faults.append(f"{name}: the look-up gets codes of more than one row")
     assert not faults, "\n".join(faults)

@@ -125,6 +125,20 @@ def test_the_report_says_what_it_took_and_what_it_cost() -> None:
     assert model(torch.randn(3, 256, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
+def test_layers_that_do_not_bear_int8_are_named() -> None:
+    model = nn.Sequential(nn.Linear(256, 64), nn.SiLU(), nn.Linear(64, 256))
+    report = quantize_module(model, "int4", group_size=32, float_activations=["2"])
+    assert [layer.activations for layer in report.packed] == ["int8", "float"]
+    assert report.packed[1].folded_error == report.packed[1].error
+    assert "float activations" in str(report)
+    x = torch.randn(3, 64)
+    layer = model[2]
+    assert isinstance(layer, QuantizedLinear)
+    torch.testing.assert_close(layer(x), functional.linear(x, dequantize(layer.weight), layer.bias))
+    with pytest.raises(ValueError, match="float_activations: '3' names no linear"):
+        quantize_module(nn.Sequential(nn.Linear(256, 64)), "int4", float_activations=["3"])
+
+
 def test_int8_takes_one_scale_a_row_and_any_number_of_columns() -> None:
     model = nn.Sequential(nn.Linear(33, 7))
     (layer,) = quantize_module(model, "int8").packed

@@ -13,9 +13,11 @@ import json
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,8 @@ _FILES = {
 class Options:
     """How the two large networks are stored; `group_size` None is each format's own (convert.py).
 
-    `low_rank` above 0 is the rank of a correction beside int4 weights.
+    `low_rank` above 0 is the rank of a correction beside int4 weights. `float_activations` are patterns of
+    layers, named as in the report, whose activations stay as they are instead of becoming int8.
     `licence` and `source` are written down in place of what the checkpoint says of itself.
     """
 
@@ -67,6 +70,7 @@ class Options:
     low_rank: int = 0
     licence: str | None = None
     source: str | None = None
+    float_activations: tuple[str, ...] = ()
 
 
 @dataclass
@@ -104,6 +108,7 @@ def import_model(
         found = replace(found, preview_decoder=preview_decoder, files=(*found.files, preview_decoder))
     with _reserved(models_dir, name) as target:
         planned = plans(found)
+        _check_patterns(planned, options.float_activations)
         work = target.with_name(f".{name}.importing")
         _start(work, _identity(found, options))
         progress = _Progress(on_progress, sum(plan.nbytes for plan in planned))
@@ -116,6 +121,20 @@ def import_model(
         _move(work, target)
         card = read_card(target)
     return Imported(card, found.layout, layers, time.monotonic() - started)
+
+
+def _check_patterns(planned: list[Plan], patterns: tuple[str, ...]) -> None:
+    """Raises InvalidRequest for a pattern that names no layer that can be packed."""
+    names = [_layer(plan, target.name) for plan in planned for target in plan.targets if target.packable]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise InvalidRequest(
+                f"{pattern!r} names no layer", field="float_activations", hint=f"layers are like {names[0]}"
+            )
+
+
+def _layer(plan: Plan, tensor: str) -> str:
+    return f"{plan.component}.{tensor.removesuffix('.weight')}"
 
 
 def new_folder(models_dir: Path, name: str) -> Path:
@@ -218,6 +237,9 @@ def _write_component(
             _write_json(file.with_name("import.json"), notes)
             writer.finish()
     layers = {name.removesuffix(".weight"): note for name, note in notes.items()}
+    for name, note in layers.items():
+        if any(fnmatchcase(f"{plan.component}.{name}", pattern) for pattern in options.float_activations):
+            note["activations"] = "float"
     config = {key: value for key, value in plan.source.config.items() if key != "quantization"}
     _write_json(file.with_name("config.json"), config | _quantization_config(layers))
     return {f"{plan.component}.{name}": note for name, note in layers.items()}
@@ -289,14 +311,12 @@ def _quantization_config(layers: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The format of most layers, and of each that differs (weights/load.py)."""
     if not layers:
         return {}
-    kinds = [(note["format"], note["group_size"]) for note in layers.values()]
-    most = max(sorted(set(kinds), key=str), key=kinds.count)
-    own = {
-        name: {"format": note["format"], "group_size": note["group_size"]}
-        for name, note in layers.items()
-        if (note["format"], note["group_size"]) != most
-    }
-    config = {"quant_method": "imagegen", "format": most[0], "group_size": most[1]}
+    keys = ("format", "group_size", "activations")
+    kinds = {name: {key: note[key] for key in keys if key in note} for name, note in layers.items()}
+    counts = Counter(json.dumps(kind) for kind in kinds.values())
+    most = json.loads(max(sorted(counts), key=counts.__getitem__))
+    own = {name: kind for name, kind in kinds.items() if kind != most}
+    config = {"quant_method": "imagegen", **most}
     return {"quantization_config": config | ({"layers": own} if own else {})}
 
 
@@ -337,8 +357,8 @@ def _identity(found: Found, options: Options) -> dict[str, Any]:
     """Changes with any file of the source and any option: what was begun otherwise is not continued."""
     files = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in found.files]
     digest = hashlib.sha256(json.dumps(files).encode()).hexdigest()
-    choices = [options.format, options.text_encoder, options.group_size, options.low_rank]
-    return {"version": 1, "source": digest, "options": choices}
+    choices = (options.format, options.text_encoder, options.group_size, options.low_rank)
+    return {"version": 1, "source": digest, "options": [*choices, *options.float_activations]}
 
 
 def _start(work: Path, identity: dict[str, Any]) -> None:

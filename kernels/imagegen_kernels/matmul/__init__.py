@@ -55,7 +55,7 @@ def matmul(x: Tensor | Modulated, weight: PackedWeight, bias: Tensor | None = No
     if modulated is not None:
         x = modulated.values()
     if torch.compiler.is_compiling():
-        return traced.matmul(x, weight, bias)
+        return _traced(x, weight, bias)
     tokens = x.reshape(-1, columns)
     if x.is_cpu and cpu.is_exact():
         out = cpu.linear(tokens, cpu.prepared(weight))
@@ -68,6 +68,9 @@ def matmul(x: Tensor | Modulated, weight: PackedWeight, bias: Tensor | None = No
     if bias is not None:
         out = out.add_(bias)
     return out.view(*shape[:-1], rows)
+
+
+_traced = traced.product("matmul", matmul)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from imagegen.errors import CheckpointInvalid
+from imagegen.errors import CheckpointInvalid, InvalidRequest
 from imagegen.networks.quantized_linear import LowRank, QuantizedLinear, project_gated
 from imagegen.weights.catalog import read_card
 from imagegen.weights.importers.convert import Converted, quantised
@@ -103,6 +103,35 @@ def test_a_model_is_imported_with_it_and_runs(made: Imported, tiny_checkpoint: P
     source = TensorFiles(tiny_checkpoint / "transformer").read("transformer_blocks.0.ff.linear_in.weight")
     whole = dequantize(linear.weight) + linear.low_rank.up @ linear.low_rank.down
     assert relative(whole, source) == pytest.approx(note["error"], rel=1e-2)
+
+
+def test_layers_may_keep_their_activations(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    patterns = ("transformer.*.attn.to_qkv", "text_encoder.*.down_proj")
+    options = Options("int4", "int8", float_activations=patterns)
+    made = import_model(tiny_checkpoint, "wide", tmp_path, options)
+    assert made.layers["text_encoder.model.layers.0.mlp.down_proj"]["activations"] == "float"
+    loaded = load_components(made.card, "cpu")
+    kinds = {
+        name: layer.activations
+        for network in (loaded.transformer, loaded.text_encoder)
+        for name, layer in network.named_modules()
+        if isinstance(layer, QuantizedLinear)
+    }
+    assert kinds["layers.0.mlp.down_proj"] == "float"
+    assert kinds["layers.0.mlp.gate_up_proj"] == "int8"
+    assert kinds["transformer_blocks.0.attn.to_qkv"] == "float"
+    assert kinds["transformer_blocks.0.attn.to_out.0"] == "int8"
+    config = made.card.path / "transformer" / "config.json"
+    config.write_text(config.read_text().replace('"float"', '"int16"'))
+    with pytest.raises(CheckpointInvalid, match="'int16' is neither int8 nor float"):
+        load_components(made.card, "cpu")
+
+
+def test_a_pattern_that_names_no_layer_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    options = Options("int4", "int8", float_activations=("transformer.*.to_z",))
+    with pytest.raises(InvalidRequest, match="names no layer"):
+        import_model(tiny_checkpoint, "wide", tmp_path, options)
+    assert not list(tmp_path.glob("wide*"))
 
 
 def test_a_pair_of_a_wrong_shape_is_named(made: Imported, tmp_path: Path) -> None:
