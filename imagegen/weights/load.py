@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
@@ -27,7 +27,7 @@ from imagegen.weights.config import read_config
 from imagegen.weights.held import Held
 from imagegen.weights.locate import COPY_AGAIN, TensorFiles, read_json
 from imagegen.weights.tokenizer import PromptTokenizer, load_tokenizer
-from imagegen_kernels.formats import Format, PackedWeight, pack_ternary
+from imagegen_kernels.formats import Format, PackedWeight
 from imagegen_kernels.silu_conv import implementation as silu_conv_implementation
 
 SMALL_NETWORK = 128 << 20
@@ -343,8 +343,8 @@ class _State:
                 zero_points=self._joined(zeros).to(self._device) if zeros[0] in self._files else None,
                 base3=base3,
             )
-            if base3 and self._device.type != "cpu":  # kernels unpack two-bit slots
-                weight = replace(weight, packed=pack_ternary(weight.codes), base3=False)
+            if self._device.type != "cpu":  # on which the first call does it
+                weight = weight.in_slots()
         except ValueError as error:
             raise self._misfit(names, f"does not fit: {error}") from error
         bias = None

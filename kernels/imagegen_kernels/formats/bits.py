@@ -30,7 +30,7 @@ def pack_binary(codes: Tensor) -> Tensor:
     _check_codes("binary", codes)
     if bool(((codes != 1) & (codes != -1)).any()):
         raise ValueError(f"binary codes of shape {list(codes.shape)} must be -1 or +1")
-    return _pack("binary", codes >> 1)
+    return pack_planes("binary", codes >> 1)
 
 
 def pack_ternary(codes: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ def pack_ternary(codes: Tensor) -> Tensor:
     _check_codes("ternary", codes)
     if bool(((codes < -1) | (codes > 1)).any()):
         raise ValueError(f"ternary codes of shape {list(codes.shape)} must be -1, 0 or +1")
-    return _pack("ternary", codes)
+    return pack_planes("ternary", codes)
 
 
 def pack_int4(codes: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ def pack_int4(codes: Tensor) -> Tensor:
     _check_codes("int4", codes)
     if bool(((codes < -8) | (codes > 7)).any()):
         raise ValueError(f"int4 codes of shape {list(codes.shape)} must be -8..7")
-    return _pack("int4", codes)
+    return pack_planes("int4", codes)
 
 
 def unpack_binary(packed: Tensor) -> Tensor:
@@ -92,8 +92,8 @@ def _check_codes(format: Format, codes: Tensor) -> None:
     check_layout(format, codes.shape[0], codes.shape[1], codes.shape[1])
 
 
-def _pack(format: Format, codes: Tensor) -> Tensor:
-    """The low bits of each code, plane beside plane."""
+def pack_planes(format: Format, codes: Tensor) -> Tensor:
+    """The low bits of each code, plane beside plane; nothing is checked."""
     (rows, columns), bits = codes.shape, BITS[format]
     fields = (codes & (1 << bits) - 1).view(torch.uint8)
     planes = fields.reshape(rows, -1, 8 // bits, UNIT[format] * bits // 8).unbind(2)

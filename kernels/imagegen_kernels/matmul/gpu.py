@@ -16,7 +16,6 @@ from torch import Tensor
 from imagegen_kernels import card
 from imagegen_kernels.formats import (
     PackedWeight,
-    pack_ternary,
     quantize_binary,
     quantize_int8,
     quantize_ternary,
@@ -73,9 +72,7 @@ def _prepare(weight: PackedWeight) -> Prepared:
     if weight.format not in ("binary", "ternary"):
         codes, row_scale = reference.fold(weight)
         return Prepared("int8", codes.contiguous(), codes, row_scale)
-    if weight.base3:
-        packed = pack_ternary(weight.codes)
-        weight = PackedWeight(packed, weight.scales, "ternary", weight.shape, weight.group_size)
+    weight = weight.in_slots()
     if weight.group_size == columns:
         row_scale = weight.scales.float().view(rows)
         factors = torch.ones(columns // RUN, rows, dtype=torch.int8, device=weight.packed.device)

@@ -6,12 +6,10 @@ unpacks it: 1.0 ms for 3072 x 3072 on two Zen 4 cores, where the product of 512 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
-from imagegen_kernels.formats import PackedWeight, pack_ternary
+from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.matmul import reference
 
 # Format -> bits a code, what to keep of each byte and what to set, so that a code is the byte's top two bits.
@@ -27,8 +25,7 @@ class Unpacked:
     """
 
     def __init__(self, weight: PackedWeight) -> None:
-        if weight.base3:  # as files hold it; a shift takes two-bit codes apart
-            weight = replace(weight, packed=pack_ternary(weight.codes), base3=False)
+        weight = weight.in_slots()  # a shift takes two-bit codes apart
         self.weight, self.shape = weight, weight.shape
         self._factors: Tensor | None = None
         if weight.group_size == weight.shape[1]:

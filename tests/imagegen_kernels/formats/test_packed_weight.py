@@ -18,6 +18,7 @@ from imagegen_kernels.formats import (
     dequantize,
     pack_base3,
     pack_int4,
+    pack_ternary,
     packed_bytes,
     quantize_binary,
     quantize_int4,
@@ -62,12 +63,24 @@ def test_zero_points_are_taken_off_the_codes() -> None:
     assert torch.equal(dequantize(weight), expected * scales.float().repeat_interleave(32, dim=1))
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(1, 128), (256, 384), (600, 128)])
+def test_base_3_becomes_slots_some_rows_at_a_time(rows: int, columns: int) -> None:
+    codes = drawn_codes(-1, 1, rows, columns, seed=5)
+    scales = torch.ones(rows, columns // 128, dtype=torch.float16)
+    stored = PackedWeight(pack_base3(codes), scales, "ternary", (rows, columns), 128, base3=True)
+    slots = stored.in_slots()
+    assert not slots.base3
+    assert torch.equal(slots.packed, pack_ternary(codes))
+    assert slots.scales is scales
+
+
 def test_base_3_stands_for_the_same_weight() -> None:
     weight = quantize_ternary(normal(3, 256))
     stored = PackedWeight(pack_base3(weight.codes), weight.scales, "ternary", (3, 256), 128, base3=True)
     assert stored.packed.shape == (3, 52)
     assert torch.equal(stored.codes, weight.codes)
     assert torch.equal(dequantize(stored), dequantize(weight))
+    assert weight.in_slots() is weight
     tokens = normal(5, 256)
     assert torch.equal(matmul(tokens, stored), matmul(tokens, weight))
     with pytest.raises(ValueError, match=r"needs torch.uint8 \[3, 52\], not torch.uint8 \[3, 64\]"):
