@@ -97,15 +97,15 @@ def _alone(folder: Path, repo: str) -> Iterator[None]:
     """Nobody else writes to `folder` meanwhile."""
     from filelock import FileLock, Timeout
 
+    lock = FileLock(_lock_of(folder), timeout=0)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(_lock_of(folder), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise InvalidRequest(
-            f"{repo} is being downloaded already", field="repo", hint="wait for it"
-        ) from error
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise InvalidRequest(
+                f"{repo} is being downloaded already", field="repo", hint="wait for it"
+            ) from error
     try:
         yield
     finally:

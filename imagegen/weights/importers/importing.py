@@ -182,15 +182,15 @@ def _reserved(models_dir: Path, name: str) -> Iterator[Path]:
     """The folder to make, which nobody else makes meanwhile."""
     from filelock import FileLock, Timeout
 
+    lock = FileLock(models_dir / f".{name}.lock", timeout=0)
     with writing(models_dir / name):
         models_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(models_dir / f".{name}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise InvalidRequest(
-            f"{name} is being imported already", field="name", hint="wait for it, or take another name"
-        ) from error
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise InvalidRequest(
+                f"{name} is being imported already", field="name", hint="wait for it, or take another name"
+            ) from error
     try:
         yield new_folder(models_dir, name)
     finally:

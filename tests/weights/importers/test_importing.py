@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import multiprocessing
 import os
 import resource
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from tests.weights.importers.conftest import Import
 from tests.weights.importers.dense import dense_state, expected_state
 from tests.weights.importers.writers import FILE, bfl_state, write_bfl, write_gemlite, write_gguf, write_mlx
 
+CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000  # sched.h; os has them since Python 3.12
 LINEAR = "single_transformer_blocks.0.attn.to_out.weight"
 
 
@@ -133,6 +136,36 @@ def test_ggufs_codes_are_kept_as_gguf_dequantises_them(
     ]
     expected = torch.from_numpy(theirs(stored.data, stored.tensor_type))
     assert torch.equal(dense_state(result.card.path)[LINEAR], expected)
+
+
+def test_ggufs_bfloat16_stays_what_it_is(tmp_path: Path, tiny_checkpoint: Path, imported: Import) -> None:
+    path = write_gguf(tiny_checkpoint, tmp_path / "klein.gguf", "BF16")
+    result = imported(path, rest=tiny_checkpoint)
+    found = dense_state(result.card.path)[LINEAR]
+    assert (result.layers, found.dtype) == ({}, torch.bfloat16)
+    assert torch.equal(found, expected_state(tiny_checkpoint)[LINEAR].bfloat16())
+
+
+def test_ggufs_k_types_come_in_when_a_format_is_asked_for(
+    tmp_path: Path, tiny_checkpoint: Path, models: Path, imported: Import
+) -> None:
+    from gguf import GGUFReader
+    from gguf import dequantize as theirs
+
+    path = write_gguf(tiny_checkpoint, tmp_path / "klein.gguf", "Q2_K")
+    stored = [t for t in GGUFReader(path).tensors if t.tensor_type.name == "Q2_K"]
+    assert "double_blocks.0.img_mlp.2.weight" in [t.name for t in stored]
+    with pytest.raises(CheckpointInvalid, match=r"without loss: row 0, columns 0 to 15: .*Q2_K") as error:
+        imported(path, rest=tiny_checkpoint)
+    assert "--format" in str(error.value.hint)
+    assert_nothing_made(models)
+    result = imported(path, rest=tiny_checkpoint, format="int8")
+    found = dense_state(result.card.path)["transformer_blocks.0.ff.linear_out.weight"]
+    (expected,) = [
+        theirs(t.data, t.tensor_type) for t in stored if t.name == "double_blocks.0.img_mlp.2.weight"
+    ]
+    dense = torch.from_numpy(expected)
+    assert float((found - dense).norm() / dense.norm()) < 0.01
 
 
 def test_a_dense_model_stays_dense_or_takes_the_format_asked_for(
@@ -346,9 +379,35 @@ def test_two_imports_of_one_name_do_not_meet(ternary: Path, models: Path) -> Non
         import_model(ternary, "new", models, on_progress=second)
 
 
-def _import_with_little_room(source: Path, models: Path, bytes: int) -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, bytes))
+def _in_a_process(run: Callable[..., None], *arguments: object) -> int | None:
+    child = multiprocessing.get_context("fork").Process(target=run, args=arguments)
+    child.start()
+    child.join(120)
+    return child.exitcode
+
+
+def _killed_in_the_middle(source: Path, models: Path) -> None:
+    calls = iter(range(12))
+
+    def tell(what: str, done: int, total: int) -> None:
+        if next(calls, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    import_model(source, "new", models, on_progress=tell)
+
+
+def test_what_a_killed_process_left_is_gone_on_with(ternary: Path, models: Path, imported: Import) -> None:
+    assert _in_a_process(_killed_in_the_middle, ternary, models) == -signal.SIGKILL
+    assert_nothing_made(models)
+    before = (models / ".new.importing" / "transformer" / f"{FILE}.part").stat()
+    card = imported(ternary).card
+    assert (card.path / "transformer" / FILE).stat().st_ino == before.st_ino, "the file went on"
+    assert_same(card.path, ternary)
+    verify(card)
+
+
+def _end_with_what_is_said(source: Path, models: Path) -> None:
+    """Exit code 42 where a full disk is said to be one, and what to do."""
     try:
         import_model(source, "new", models)
     except OutputNotWritable as error:
@@ -356,15 +415,37 @@ def _import_with_little_room(source: Path, models: Path, bytes: int) -> None:
     os._exit(0)
 
 
+def _with_little_room(source: Path, models: Path, bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, bytes))
+    _end_with_what_is_said(source, models)
+
+
 def test_a_full_disk_is_said_and_gone_on_from(ternary: Path, models: Path, imported: Import) -> None:
-    child = multiprocessing.get_context("fork").Process(
-        target=_import_with_little_room, args=(ternary, models, 200_000)
-    )
-    child.start()
-    child.join(120)
-    assert child.exitcode == 42
+    assert _in_a_process(_with_little_room, ternary, models, 200_000) == 42
     assert_nothing_made(models)
     assert_same(imported(ternary).card.path, ternary)
+
+
+def _on_a_small_disk(source: Path, models: Path, size: int) -> None:
+    """The models' folder is a file system of that many bytes, which this process alone sees."""
+    libc, user, group = ctypes.CDLL(None), os.getuid(), os.getgid()
+    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS):
+        os._exit(77)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    if libc.mount(b"tmpfs", os.fsencode(models), b"tmpfs", 0, f"size={size}".encode()):
+        os._exit(77)
+    _end_with_what_is_said(source, models)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's namespaces")
+def test_a_file_system_without_room_is_said(ternary: Path, models: Path) -> None:
+    models.mkdir()
+    code = _in_a_process(_on_a_small_disk, ternary, models, 200_000)
+    if code == 77:
+        pytest.skip("this machine lets nobody mount a file system")
+    assert code == 42
 
 
 def test_a_wrong_hash_is_found(ternary: Path, imported: Import) -> None:

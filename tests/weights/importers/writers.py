@@ -114,7 +114,8 @@ def write_bfl(folder: Path, target: Path, prefix: str = "") -> Path:
 
 
 def write_gguf(folder: Path, target: Path, kind: str) -> Path:
-    """Norms in F32, the first and last linears in F16, the blocks' linears in `kind`."""
+    """Norms in F32, the first and last linears in F16, the blocks' linears in `kind`; of Q2_K those whose
+    columns its blocks divide."""
     from gguf import quantize
 
     writer = GGUFWriter(target, "flux")
@@ -127,6 +128,10 @@ def write_gguf(folder: Path, target: Path, kind: str) -> Path:
         elif kind == "BF16":
             bits = tensor.bfloat16().view(torch.int16).numpy().view(np.uint8)
             writer.add_tensor(name, bits, raw_dtype=GGMLQuantizationType.BF16)
+        elif kind == "Q2_K" and tensor.shape[1] % 256:
+            writer.add_tensor(name, array.astype(np.float16))
+        elif kind == "Q2_K":
+            writer.add_tensor(name, q2_k(*tensor.shape), raw_dtype=GGMLQuantizationType.Q2_K)
         elif kind == "Q1_0":
             writer.add_tensor(name, q1_0(tensor), raw_dtype=GGMLQuantizationType.Q1_0)
         else:
@@ -146,6 +151,15 @@ def q1_0(weight: Tensor) -> Any:
     signs = np.packbits(groups > 0, axis=1, bitorder="little")
     blocks = np.concatenate([scales.view(np.uint8).reshape(-1, 2), signs], axis=1)
     return blocks.reshape(len(weight), -1)
+
+
+def q2_k(rows: int, columns: int) -> Any:
+    """Random blocks of 256 columns: 80 bytes of codes and scales, which any bits are, and two float16
+    scales. The package only reads them."""
+    random = np.random.default_rng(0)
+    blocks = random.integers(0, 256, (rows, columns // 256, 84), dtype=np.uint8)
+    blocks[..., 80:] = random.uniform(0.001, 0.01, (*blocks.shape[:2], 2)).astype(np.float16).view(np.uint8)
+    return blocks.reshape(rows, -1)
 
 
 def write_gemlite(folder: Path, target: Path, bits: int = 2) -> Path:
