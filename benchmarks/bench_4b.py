@@ -8,8 +8,9 @@ text encoder in int8), verified and run, each in a process of its own so that it
 scratch folder is emptied at the end. What pictures look like is not what this measures.
 
 Run again with the same --scratch it goes on behind the last stage that was finished (an import, in the middle
-of it). `--layers 1` is a proof in minutes: one double-stream and one single-stream block of the transformer
-and as many layers of the text encoder, at the true widths; its result is named so.
+of it); `--stages import,512 --again --keep` repeats some of them. `--layers 1` is a proof in minutes: one
+double-stream and one single-stream block of the transformer and as many layers of the text encoder, at the
+true widths; its result is named so.
 
 `peak_rss_gb` counts mapped files, which the kernel takes back when it needs room; `peak_anonymous_gb` is what
 must fit. `cpu_s` is the time of all threads: on a machine that does other work too the seconds are an upper
@@ -205,6 +206,7 @@ def import_(source: Path, models: Path) -> dict[str, Any]:
     from imagegen.weights.importers.importing import Options, import_model
     from imagegen.weights.manifest import component_facts
 
+    shutil.rmtree(models / "klein", ignore_errors=True)  # of an earlier run; a half import goes on
     peak = Peak()
     begun: dict[str, float] = {}
 
