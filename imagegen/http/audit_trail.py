@@ -3,10 +3,15 @@
 Recorded are requests that do something (not GET, HEAD, OPTIONS) and those that were refused for their key. An
 entry says the caller, the route, the ids in it, the status and what the route noted; never a prompt, unless
 the setting `audit_prompts` says so.
+
+A disk takes milliseconds to confirm an entry (4 to 8 on a rented machine), about as long as a picture takes
+to be encoded. So a route that has its picture may `expect` the status, and both are done at the same time. An
+answer that becomes another one after all has a second entry under the same request id.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -35,16 +40,28 @@ class AuditTrail:
         if scope["type"] != "http" or not guarded(scope["path"]):
             return await self._app(scope, receive, send)
 
+        entry = _Entry(self)
+        scope["state"]["audit_entry"] = entry
+
         async def recorded(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._counts(scope, message["status"]):
-                caller = scope["state"].get("caller")
-                actor = "nobody" if caller is None else caller.id or "local"
-                await run_in_threadpool(
-                    self._log.append, actor, _action(scope), str(message["status"]), self._details(scope)
-                )
+            if message["type"] == "http.response.start":
+                await entry.written(scope, message["status"])
             await send(message)
 
-        return await self._app(scope, receive, recorded)
+        try:
+            return await self._app(scope, receive, recorded)
+        except Exception:
+            await entry.written(scope, 500)  # what the layers outside make of it, unless an answer has begun
+            raise
+
+    async def append(self, scope: Scope, status: int) -> None:
+        """Writes an entry, if the request is one to be written down."""
+        if self._counts(scope, status):
+            caller = scope["state"].get("caller")
+            actor = "nobody" if caller is None else caller.id or "local"
+            await run_in_threadpool(
+                self._log.append, actor, _action(scope), str(status), self._details(scope)
+            )
 
     def _counts(self, scope: Scope, status: int) -> bool:
         if status not in (401, 403):
@@ -66,6 +83,41 @@ class AuditTrail:
         if self._left_out:
             details["refusals_left_out"], self._left_out = self._left_out, 0
         return details
+
+
+class _Entry:
+    """What is written of one request: once, or twice when it did not end as expected.
+
+    The request's state holds it, so it does not hold the request.
+    """
+
+    def __init__(self, trail: AuditTrail) -> None:
+        self._trail = trail
+        self._early: tuple[int, asyncio.Task[None]] | None = None
+        self._done = False
+
+    def expect(self, scope: Scope, status: int) -> None:
+        self._early = (status, asyncio.create_task(self._trail.append(scope, status)))
+
+    async def written(self, scope: Scope, status: int) -> None:
+        """Returns once it is on disk. Only the first call counts."""
+        if self._done:
+            return
+        self._done = True
+        if self._early is not None:
+            expected, writing = self._early
+            await writing
+            if expected == status:
+                return
+        await self._trail.append(scope, status)
+
+
+def expect(request: Request, status: int) -> None:
+    """Has this request's entry written while its answer is put together. Call it once, when what can be
+    foreseen has gone well and everything was noted."""
+    entry: _Entry | None = getattr(request.state, "audit_entry", None)  # None where no log is kept
+    if entry is not None:
+        entry.expect(request.scope, status)
 
 
 def note(request: Request, **details: Any) -> None:

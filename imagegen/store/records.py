@@ -42,7 +42,7 @@ class Records:
         """False, and nothing changes, when a row with this key is there already."""
         try:
             with self._engine.begin() as connection:
-                connection.execute(insert(table).values(values))
+                connection.execute(insert(table), values)  # compiled once
         except IntegrityError:
             return False
         except SQLAlchemyError as error:

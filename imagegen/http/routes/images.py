@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from imagegen.artifact import Artifact
 from imagegen.errors import ImagegenError, InvalidRequest
-from imagegen.http.audit_trail import note, note_prompt
+from imagegen.http.audit_trail import expect, note, note_prompt
 from imagegen.http.from_wire import encoding_quality, output_format, read
 from imagegen.http.limits import refund, spend
 from imagegen.http.results import results
@@ -82,6 +82,7 @@ async def make(
         one = partial(answer, body, format, card, url_of=refuse_url)
         return EventStream(stream.events(lambda artifact: one([artifact])))
     artifacts = await results(futures, request)
+    expect(request, 200)
 
     def url_of(artifact: Artifact) -> str:
         id = files.put(artifact, format, quality=encoding_quality(body))

@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from imagegen.artifact import Artifact
 from imagegen.errors import Cancelled, ImagegenError, InvalidRequest
-from imagegen.http.audit_trail import note, note_prompt
+from imagegen.http.audit_trail import expect, note, note_prompt
 from imagegen.http.limits import refund, spend
 from imagegen.http.results import results
 from imagegen.http.routes.models import served_model, served_models
@@ -82,6 +82,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
             artifacts = await _made(requests, studio, work, request)
         finally:
             desk.end(caller, work)
+        expect(request, 200)
         stored = []
         if body.save_images:
             stored = [await run_in_threadpool(files.put, artifact, format) for artifact in artifacts]
