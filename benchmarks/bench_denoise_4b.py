@@ -65,7 +65,10 @@ def denoisers(side: int, device: str, tiny: bool) -> dict[str, Builder]:
         "ours": lambda: bench_transformer.ours(side, device, config),
         "diffusers": lambda: bench_transformer.diffusers(side, device, config),
     }
-    return found if device == "cpu" else found | {"diffusers_compiled": compiled}
+    if device == "cpu":
+        return found
+    found["ours_graphs"] = lambda: bench_transformer.ours(side, device, config, graphs=True)
+    return found | {"diffusers_compiled": compiled}
 
 
 def text_encoders(device: str, tiny: bool) -> dict[str, Builder]:

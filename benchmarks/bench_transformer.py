@@ -42,13 +42,17 @@ TEXT = 512
 CONTENDERS = ("ours", "diffusers_bf16")
 
 
-def ours(side: int, device: str = "cpu", config: dict[str, Any] = CONFIG) -> Callable[[], None]:
-    """A step of our transformer, built linear by linear so that no dense copy of all weights exists."""
+def ours(
+    side: int, device: str = "cpu", config: dict[str, Any] = CONFIG, graphs: bool = False
+) -> Callable[[], None]:
+    """A step of our transformer, built linear by linear so that no dense copy of all weights exists; with
+    `graphs` recorded by its first call and replayed."""
     import torch
     from torch import nn
 
     from imagegen.networks.quantized_linear import QuantizedLinear
     from imagegen.networks.transformer import Transformer, TransformerConfig
+    from imagegen.pipeline.step_graphs import CudaRecorder, StepGraphs
     from imagegen_kernels.formats import PackedWeight
 
     with torch.device("meta"):
@@ -76,9 +80,11 @@ def ours(side: int, device: str = "cpu", config: dict[str, Any] = CONFIG) -> Cal
         text = transformer.embed_text(torch.randn(1, TEXT, config["joint_attention_dim"], device=device))
     latents = torch.randn(1, rows * rows, config["in_channels"], device=device).bfloat16()
 
+    run = StepGraphs(transformer, CudaRecorder()) if graphs else transformer
+
     def step() -> None:
         with torch.inference_mode():
-            transformer(latents, text, modulation, rotary)
+            run(latents, text, modulation, rotary)
 
     return step
 

@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     kernels: Literal["auto", "reference"] = Field(
         "auto", description="on a GPU: our own kernels where the card has them, or plain PyTorch"
     )
+    cuda_graphs: bool = Field(
+        True,
+        description="on a GPU: record a step of each shape and replay it, where there is memory for that",
+    )
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads of the model; none leaves it to torch"
     )

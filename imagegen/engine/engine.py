@@ -190,6 +190,7 @@ class Engine:
                 fitting = self._fitting(first, room)
                 pipeline = self._pipeline(first.card)
                 pipeline.keep_text_encoder = fitting.keep_text_encoder
+                pipeline.keep_graphs = fitting.graphs
                 room = fitting.batch
                 part, rest = batch[:room], batch[room:]
                 self._generate(part, pipeline, started)
@@ -241,7 +242,14 @@ class Engine:
             policy=settings.text_encoder,
             more_tokens=tokens,
             photo=plan.photo_pixels,
+            graphs=self._graphs() if settings.cuda_graphs and not plan.card.by_diffusers else None,
         )
+
+    def _graphs(self) -> int | None:
+        """What recorded steps hold now; None on a CPU, which records none."""
+        if not on_gpu(self._settings.device):
+            return None
+        return 0 if self._loaded is None else self._loaded[1].graph_bytes
 
     def _needs(self, card: ModelCard) -> Needs:
         """Read once for each model: its headers are many."""

@@ -24,10 +24,11 @@ FORMATS = ("int8", "ternary")
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """`batch` pictures at once, 1 or more."""
+    """`batch` pictures at once, 1 or more; `graphs`: there is room to record steps."""
 
     batch: int
     keep_text_encoder: bool
+    graphs: bool = False
 
 
 def fit(
@@ -41,22 +42,25 @@ def fit(
     policy: Policy = "auto",
     more_tokens: int = 0,
     photo: int = 0,
+    graphs: int | None = None,
 ) -> Fit:
     """How up to `batch` pictures of that size are made in `free` bytes (None: as if there were enough),
     beside `held` bytes of the model that are in memory already; `more_tokens` and `photo` are those of
-    `Needs.peak`.
+    `Needs.peak`. `graphs` is what recorded steps hold, None where none are to be recorded; that comes last,
+    where there is room left.
 
     Raises OutOfMemory when not even one fits.
     """
     ways = {"auto": (True, False), "keep": (True,), "evict": (False,)}[policy if needs.evictable else "keep"]
     if free is None:
-        return Fit(batch, ways[0])
+        return Fit(batch, ways[0], graphs is not None)
     room = free + held
     peak = partial(needs.peak, width, height, more_tokens=more_tokens, photo=photo)
     for keep in ways:
         for count in range(batch, 0, -1):
             if peak(count, keep_text_encoder=keep) <= room:
-                return Fit(count, keep)
+                recorded = graphs is not None and peak(count, keep_text_encoder=keep, graphs=graphs) <= room
+                return Fit(count, keep, recorded)
     least = peak(keep_text_encoder=ways[-1])
     raise OutOfMemory(
         f"{needs.card.name} needs {_gb(least)} at {width}x{height}, {_gb(room)} are free",

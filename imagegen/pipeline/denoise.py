@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from imagegen.networks.transformer import Modulation, Rotary, Transformer
+from imagegen.pipeline.step_graphs import StepGraphs
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ def denoise(
     guidance: float = 1.0,
     empty_text: Tensor | None = None,
     references: Tensor | None = None,
+    graphs: StepGraphs | None = None,
     on_step: Callable[[int, int], None] | None = None,
     on_clean: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Noise [B, S, C], float32, and text tokens [B, T, width] -> latents of pictures, float32.
 
-    `references` [B, R, C] are tokens of pictures to look at, which stay as they are.
+    `references` [B, R, C] are tokens of pictures to look at, which stay as they are. `graphs` runs the
+    transformer's steps in its place.
 
     With `guidance` above 1 the step is pushed away from what the empty prompt [1, T, width] gives
     (classifier-free guidance). `on_step(done, total)` is called after each step; what it raises ends the
@@ -42,13 +45,14 @@ def denoise(
     the end: for a straight flow x = (1 - sigma) clean + sigma noise, clean = x - sigma velocity.
     """
     total = len(plan.modulations)
+    predict = transformer if graphs is None else graphs
     seen = None if references is None else references.to(transformer.dtype)
     for step, modulation in enumerate(plan.modulations):
         sample = latents.to(transformer.dtype)
-        velocity = transformer(sample, text, modulation, plan.rotary, seen).float()
+        velocity = predict(sample, text, modulation, plan.rotary, seen).float()
         if guidance > 1 and empty_text is not None:
             nothing = empty_text.expand_as(text)
-            empty = transformer(sample, nothing, modulation, plan.rotary, seen).float()
+            empty = predict(sample, nothing, modulation, plan.rotary, seen).float()
             velocity = empty + guidance * (velocity - empty)
         latents = latents + (plan.sigmas[step + 1] - plan.sigmas[step]) * velocity
         if on_clean is not None:

@@ -50,6 +50,7 @@ class DiffusersPipeline:
         """
         self.card = card
         self.keep_text_encoder = True
+        self.keep_graphs, self.graph_bytes = False, 0  # diffusers' steps are not recorded
         """Part of the surface; these pipelines keep theirs, and the plan of memory counts on that."""
         self._device = device_of(device)
         self._pipeline = _load(card, self._device)

@@ -15,6 +15,10 @@ class Pipeline(Protocol):
     """What the engine asks of a model in memory; `TextToImage` says what each means."""
 
     keep_text_encoder: bool
+    keep_graphs: bool
+
+    @property
+    def graph_bytes(self) -> int: ...
 
     def held_bytes(self, needs: Needs) -> int: ...
 

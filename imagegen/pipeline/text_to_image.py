@@ -21,6 +21,7 @@ from imagegen.pipeline.latents import noise, noised
 from imagegen.pipeline.prompt import encode_prompts
 from imagegen.pipeline.prompt_cache import PromptCache
 from imagegen.pipeline.schedule import Schedule
+from imagegen.pipeline.step_graphs import CudaRecorder, StepGraphs
 from imagegen.weights.load import Components, load_encoder
 from imagegen.weights.memory import Needs
 from imagegen.weights.preview_file import load_preview_decoder
@@ -63,6 +64,11 @@ class TextToImage:
         self.components = components
         self.keep_text_encoder = True
         """False lets it go after each encoding; the next prompt that is not known loads it again."""
+        self.keep_graphs = False
+        """True records steps as CUDA graphs and keeps them; no effect on a CPU."""
+        self._graphs = StepGraphs(
+            components.transformer, CudaRecorder() if components.device.type == "cuda" else None
+        )
         self._prompts = prompts
         self._preview_decoder = load_preview_decoder(components.card, components.device)
         self._schedule = Schedule.from_config(
@@ -81,6 +87,11 @@ class TextToImage:
             parts.append(needs.text_encoder)
         mapped = sum(part.mapped for part in parts) if self.components.device.type == "cpu" else 0
         return sum(part.nbytes for part in parts) - mapped
+
+    @property
+    def graph_bytes(self) -> int:
+        """What recorded steps hold; it counts as free, and only further steps can use it."""
+        return self._graphs.nbytes
 
     @torch.inference_mode()
     def generate(
@@ -153,6 +164,8 @@ class TextToImage:
             latents = noised(torch.cat(begun), latents, plan.sigmas[0])
 
         # 4. Denoise, step by step.
+        if not self.keep_graphs:
+            self._graphs.let_go()
         latents = denoise(
             transformer,
             latents,
@@ -161,6 +174,7 @@ class TextToImage:
             guidance=card.guidance,
             empty_text=empty_text,
             references=torch.cat(seen) if seen else None,
+            graphs=self._graphs if self.keep_graphs else None,
             on_step=on_step,
             on_clean=preview if previews else None,
         )

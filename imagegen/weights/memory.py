@@ -92,15 +92,18 @@ class Needs:
         keep_text_encoder: bool = True,
         more_tokens: int = 0,
         photo: int = 0,
+        graphs: int | None = None,
     ) -> int:
         """The most that is in memory at once, the process itself left out; `photo` is the pixels of the
-        largest photo, 0 without one.
+        largest photo, 0 without one. With `graphs` steps are recorded (pipeline/step_graphs.py), which keeps
+        what they take, or the bytes that others have taken already if those are more.
 
         Prompts are encoded, then photos one by one, then pictures denoised together and decoded one by one.
         """
-        encoding = self.weights + batch * self.prompt
-        kept = self.weights if keep_text_encoder else self.without_text_encoder
         denoising = batch * self.picture(width, height, more_tokens)
+        recorded = 0 if graphs is None else max(graphs, denoising)
+        encoding = self.weights + batch * self.prompt + recorded
+        kept = (self.weights if keep_text_encoder else self.without_text_encoder) + recorded
         maps = width * height * self.pixel
         decoding = maps + min(_BANDS, 4 * maps)
         return max(encoding, kept + max(photo * self.photo_pixel, denoising, decoding))

@@ -101,3 +101,14 @@ def test_only_sizes_that_the_model_makes_are_offered() -> None:
         told.value.hint
         == "no smaller picture and no other format would fit: free memory, or take a smaller model"
     )
+
+
+def test_steps_are_recorded_where_there_is_room_left(needs: Needs) -> None:
+    whole = needs.peak(1024, 1024, graphs=0)
+    picture = needs.picture(1024, 1024)
+    assert whole == needs.peak(1024, 1024) + picture
+    assert fit(needs, 1024, 1024, free=whole, graphs=0) == Fit(1, True, graphs=True)
+    assert fit(needs, 1024, 1024, free=whole - 1, graphs=0) == Fit(1, True, graphs=False)
+    assert not fit(needs, 1024, 1024, free=whole, graphs=picture + 1).graphs, "others hold more already"
+    assert not fit(needs, 1024, 1024, free=whole).graphs
+    assert fit(needs, 1024, 1024, free=None, graphs=0).graphs
