@@ -91,7 +91,8 @@ def test_what_does_not_fit_is_refused() -> None:
 
 @pytest.mark.skipif(not cpu.multiplies_bfloat16(), reason="this CPU has no bfloat16 dot product")
 def test_long_bfloat16_attention_is_the_specification(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu, "QUERIES", 48)
+    monkeypatch.setattr(cpu, "LONG", 48)
+    monkeypatch.setattr(cpu, "SCORES", 48 * 96)
     qkv = torch.randn(2, 101, 9, 32).bfloat16()
     q, k, v = (qkv[:, :, 3 * i : 3 * i + 3].transpose(1, 2) for i in range(3))
     assert cpu.suits(q, k)

@@ -17,7 +17,7 @@ from imagegen_kernels.formats import (
     quantize_int8,
     quantize_ternary,
 )
-from imagegen_kernels.matmul import cpu, reference, unpacking
+from imagegen_kernels.matmul import blocked, cpu, reference, unpacking
 from imagegen_kernels.matmul_swiglu import reference as specification
 
 
@@ -44,7 +44,7 @@ def nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     if not cpu.is_exact():
         pytest.skip("this CPU has no exact 8-bit product")
     monkeypatch.setattr(cpu, "KEPT_CODES", 0)
-    monkeypatch.setattr(cpu, "TOKENS", 48)
+    monkeypatch.setattr(blocked, "TOKENS", 48)
     monkeypatch.setattr(unpacking, "ROWS", 64)
 
 
@@ -81,6 +81,26 @@ def test_the_product_is_the_specification_bit_for_bit(tokens: int, dtype: torch.
     weight, x = quantize_ternary(dense()), torch.randn(tokens, 512).to(dtype)
     assert torch.equal(matmul(x, weight), reference.matmul(x, weight))
     assert isinstance(weight.prepared["cpu"], unpacking.Unpacked)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_other_dtypes_and_strides(dtype: torch.dtype) -> None:
+    weight, x = quantize_ternary(dense()), torch.randn(512, 9).to(dtype).T
+    assert torch.equal(matmul(x, weight), reference.matmul(x, weight))
+    out = torch.full((1, 64, 9), torch.nan, dtype=dtype).transpose(1, 2)
+    plain, gated = matmul_swiglu(x[None], weight, 64, out=out)
+    expected_plain, expected = specification.matmul_swiglu(x[None], weight, 64)
+    assert torch.equal(plain, expected_plain)
+    assert gated.data_ptr() == out.data_ptr()
+    torch.testing.assert_close(gated, expected, rtol=2e-3, atol=2e-3)
+
+
+def test_a_token_that_is_no_number_spoils_its_own_row_only() -> None:
+    weight, x = quantize_ternary(dense()), torch.randn(40, 512)
+    x[3, 5] = torch.nan
+    found = matmul(x, weight)
+    assert found[3].isnan().all()
+    assert not found[torch.arange(40) != 3].isnan().any()
 
 
 @pytest.mark.parametrize("name", WEIGHTS)

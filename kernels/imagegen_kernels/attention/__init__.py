@@ -77,5 +77,5 @@ def implementation(device: str) -> tuple[str, str]:
     if device != "cpu":
         return "sdpa", "PyTorch's fused scaled_dot_product_attention; not measured on a GPU yet"
     if cpu.multiplies_bfloat16():
-        return "cpu", f"oneDNN's bfloat16 products from {cpu.QUERIES} tokens on, PyTorch's fused kernel below"
+        return "cpu", f"oneDNN's bfloat16 products from {cpu.LONG} tokens on, PyTorch's fused kernel below"
     return "sdpa", "PyTorch's fused scaled_dot_product_attention; this CPU has no bfloat16 dot product"

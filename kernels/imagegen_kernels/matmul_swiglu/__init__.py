@@ -7,7 +7,7 @@ from torch import Tensor
 
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.inference import inference
-from imagegen_kernels.matmul import cpu, gpu, matmul
+from imagegen_kernels.matmul import blocked, cpu, gpu, matmul
 from imagegen_kernels.matmul import implementation as matmul_implementation
 from imagegen_kernels.matmul.unpacking import Unpacked
 from imagegen_kernels.modulate import Modulated
@@ -55,9 +55,9 @@ def matmul_swiglu(
         return plain, out
     if modulated is not None:
         x = modulated.values()
-    # Sample by sample: what silu rounds depends on where a thread's share of the tokens ends.
+    # Sample by sample, because the places in `out` need not be evenly apart over a whole batch.
     for sample, first, gated in zip(x.unbind(), plain.unbind(), out.unbind(), strict=True):
-        cpu.linear_swiglu(sample, prepared, first, gated)
+        blocked.linear_swiglu(sample, prepared, first, gated)
     return plain, out
 
 

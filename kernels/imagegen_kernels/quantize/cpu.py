@@ -32,11 +32,5 @@ def quantize_unsigned(x: Tensor) -> tuple[Tensor, Tensor]:
     return (x / scale).add_(ROUNDER).view(torch.int32).to(torch.uint8), scale
 
 
-def quantize_into(x: Tensor, codes: Tensor, scale: Tensor) -> None:
-    """`quantize` to int8 codes [..., K] and float32 scale [..., 1] that are there already."""
-    x = x.float()
-    codes.copy_(torch.div(x, scale.copy_(_scale(x))).round_())
-
-
 def _scale(x: Tensor) -> Tensor:
     return x.abs().amax(-1, True).clamp_min_(SMALLEST).div_(LIMIT)
