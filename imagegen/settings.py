@@ -14,6 +14,7 @@ from platformdirs import user_data_path
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from imagegen import __version__
 from imagegen.errors import SettingsInvalid
 
 ENV_PREFIX = "IMAGEGEN_"
@@ -138,6 +139,11 @@ class Settings(BaseSettings):
     )
     certificate_key: Path | None = Field(None, description="PEM private key of that certificate")
     max_batch: int = Field(4, ge=1, le=64, description="compatible pictures denoised together")
+
+    @property
+    def tiles_dir(self) -> Path:
+        """What `imagegen tune` measured with this version."""
+        return self.data_dir / "tuned" / __version__
 
     @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod

@@ -26,6 +26,7 @@ from imagegen.cli.models import models
 from imagegen.cli.presets import presets
 from imagegen.cli.recipes import recipes
 from imagegen.cli.serve import serve
+from imagegen.cli.tune import tune
 from imagegen.cli.webhooks import webhooks
 from imagegen.cli.worker import worker
 from imagegen.errors import Cancelled, ImagegenError, InvalidRequest
@@ -38,7 +39,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (generate, batch, finish, cutout, check, inspect, presets, recipes, serve, worker, doctor):
+for _command in (
+    generate,
+    batch,
+    finish,
+    cutout,
+    check,
+    inspect,
+    presets,
+    recipes,
+    serve,
+    worker,
+    doctor,
+    tune,
+):
     app.command()(_command)
 app.add_typer(models, name="models")
 app.add_typer(keys, name="keys")

@@ -31,6 +31,7 @@ def doctor(json: Json = False) -> None:
         "memory",
         "gpu",
         "device",
+        "tiles",
         "data",
         "models",
         "default",

@@ -38,6 +38,7 @@ def survey(settings: Settings) -> dict[str, Any]:
     from imagegen_kernels.dispatch import describe
 
     card.choose(settings.kernels)
+    card.keep_tiles_in(settings.tiles_dir)
     has_cuda = torch.cuda.is_available()
     device = ("cuda" if has_cuda else "cpu") if settings.device == "auto" else settings.device
     return {
@@ -48,6 +49,7 @@ def survey(settings: Settings) -> dict[str, Any]:
         "memory": _memory(),
         "gpu": torch.cuda.get_device_name() if has_cuda else "none that torch can use",
         "device": device,
+        "tiles": _tiles(device),
         "data": f"{settings.data_dir}, {_free(settings.data_dir) / 1e9:.1f} GB free",
         "models": [card.name for card in list_models(settings.models_dir)] or ["none"],
         "default": settings.model,
@@ -65,6 +67,19 @@ def _cpu_flags() -> list[str]:
         return []
     words = set(info.read_text(errors="replace").split())
     return [flag for flag in CPU_FLAGS if flag in words]
+
+
+def _tiles(device: str) -> str:
+    """Where the sizes come from in which our kernels cut their work."""
+    import torch
+
+    from imagegen_kernels import card
+
+    if device == "cpu" or card.refusal() is not None:
+        return "only our kernels on a GPU have some"
+    if card.measured(torch.cuda.current_device()) is None:
+        return "of the kind of card; `imagegen tune` measures on this one"
+    return "measured on this card"
 
 
 def _memory() -> str:

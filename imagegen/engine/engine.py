@@ -313,6 +313,7 @@ class Engine:
         from imagegen_kernels import card as graphics_card
 
         graphics_card.choose(self._settings.kernels)
+        graphics_card.keep_tiles_in(self._settings.tiles_dir)
         if self._settings.threads is not None:
             torch.set_num_threads(self._settings.threads)
         pipeline = open_pipeline(card, self._settings.device, self._prompts)

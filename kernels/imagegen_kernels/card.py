@@ -1,8 +1,8 @@
 """Which GPUs our kernels are taken on, and with which tiles.
 
 `tuned/sm_<capability>.json` is the default of a compute capability, `tuned/<name of the card>.json` one
-card's own table, which goes first. Capabilities without a file run the reference. Nothing is measured at run
-time.
+card's own table, which goes first; before both goes what was measured on this machine (tuning.py), kept
+where `keep_tiles_in` says. Capabilities without a file run the reference. Nothing is measured at run time.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ import functools
 import json
 import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from importlib import import_module
+from importlib.metadata import version
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -22,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 Choice = Literal["auto", "reference"]
 _choice: Choice = "auto"
+_measured: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,9 @@ class Tile:
     warps: int
     stages: int
     """steps loaded ahead"""
+
+
+_tried: Tile | None = None
 
 
 def choose(choice: Choice) -> None:
@@ -127,18 +136,70 @@ def card_name(index: int) -> str:
 def table(name: str) -> dict[str, Tile] | None:
     """The tiles of tuned/<name>.json by product, or None where there is no such file."""
     file = files("imagegen_kernels") / "tuned" / f"{name}.json"
-    if not file.is_file():
+    return _read(file) if file.is_file() else None
+
+
+def _read(file: Traversable | Path) -> dict[str, Tile]:
+    """Raises ValueError where it does not hold a table of tiles."""
+    try:
+        tiles = {product: Tile(**tile) for product, tile in json.loads(file.read_text())["tiles"].items()}
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"no table of tiles: {error}") from error
+    for tile in tiles.values():
+        sizes = [getattr(tile, field.name) for field in fields(tile)]
+        if not all(isinstance(size, int) and size > 0 for size in sizes) or any(
+            size & (size - 1) for size in sizes[:3]
+        ):
+            raise ValueError(f"{tile} is no tile: all but stages must be powers of two")
+    return tiles
+
+
+def keep_tiles_in(folder: Path | None) -> None:
+    """Where tiles that were measured on this machine are kept, for this process; None: nowhere."""
+    global _measured
+    _measured = folder
+    measured.cache_clear()
+
+
+def measured_file(folder: Path, index: int) -> Path:
+    """Where in `folder` this card's measured tiles are or will be: another Triton makes other code of them,
+    so its version is part of the name."""
+    return folder / f"{card_name(index)}-triton-{version('triton')}.json"
+
+
+@functools.cache
+def measured(index: int) -> dict[str, Tile] | None:
+    """The tiles measured on this card, or None; says once where they cannot be read."""
+    if _measured is None or not measured_file(_measured, index).is_file():
         return None
-    return {product: Tile(**tile) for product, tile in json.loads(file.read_text())["tiles"].items()}
+    file = measured_file(_measured, index)
+    try:
+        return _read(file)
+    except (ValueError, OSError) as error:
+        logger.warning("Tiles are not those measured here: %s: %s. Run `imagegen tune`.", file, error)
+        return None
+
+
+@contextmanager
+def trying(tile: Tile) -> Iterator[None]:
+    """Every product takes this tile."""
+    global _tried
+    _tried = tile
+    try:
+        yield
+    finally:
+        _tried = None
 
 
 def tile(product: str, device: torch.device) -> Tile:
     """The tile of "ternary", "binary" or "int8" products with int8 activations, of "float" with 16-bit ones.
     With "-swiglu" or "-residual" behind it of those that end so, with "-few" of few tokens, where the table
     tells them apart."""
+    if _tried is not None:
+        return _tried
     index = _index(device)
     own, default = table(card_name(index)), table(f"sm_{capability(index)}")
-    for tiles in (own, default):
+    for tiles in (measured(index), own, default):
         for name in (product, product.partition("-")[0]):
             if tiles is not None and name in tiles:
                 return tiles[name]

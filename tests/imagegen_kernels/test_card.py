@@ -1,6 +1,9 @@
 """When our GPU kernels are taken, and with which tiles; the card itself is played."""
 
+import json
 from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +11,7 @@ import torch
 from imagegen_kernels import card
 
 CUDA = torch.device("cuda", 0)
-CACHED = (card._refusal, card.say_reference, card.card_name, card.table)
+CACHED = (card._refusal, card.say_reference, card.card_name, card.table, card.measured)
 
 
 @pytest.fixture
@@ -21,6 +24,7 @@ def h100(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     clear()
     yield
     card.choose("auto")
+    card.keep_tiles_in(None)
     clear()
 
 
@@ -47,6 +51,42 @@ def test_a_card_s_own_table_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(card, "table", tables.get)
     assert card.tile("ternary", CUDA) is own["ternary"]
     assert card.tile("binary", CUDA).rows == 256
+
+
+@pytest.mark.usefixtures("h100")
+def test_what_was_measured_here_goes_before_all_tables(tmp_path: Path) -> None:
+    card.keep_tiles_in(tmp_path)
+    file = card.measured_file(tmp_path, 0)
+    assert file.name == f"nvidia-h100-80gb-hbm3-triton-{version('triton')}.json"
+    assert card.tile("ternary", CUDA).rows == 256
+    file.write_text(json.dumps({"tiles": {"ternary": {"tokens": 64, "rows": 64, "warps": 4, "stages": 2}}}))
+    assert card.tile("ternary", CUDA).rows == 256, "read once"
+    card.keep_tiles_in(tmp_path)
+    assert card.tile("ternary", CUDA) == card.Tile(64, 64, 4, 2)
+    assert card.tile("binary", CUDA).rows == 256
+    card.keep_tiles_in(None)
+    assert card.tile("ternary", CUDA).rows == 256
+
+
+@pytest.mark.usefixtures("h100")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"tiles": {"ternary": {"tokens": 64}}}',
+        '{"tiles": {"a": {"tokens": 3, "rows": 64, "warps": 4, "stages": 2}}}',
+    ],
+)
+def test_a_damaged_table_is_named_and_left_out(
+    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    card.keep_tiles_in(tmp_path)
+    card.measured_file(tmp_path, 0).write_text(text)
+    for _ in range(2):
+        assert card.tile("ternary", CUDA).rows == 256
+    (message,) = caplog.messages
+    assert "imagegen tune" in message
 
 
 @pytest.mark.usefixtures("h100")
