@@ -56,18 +56,16 @@ def matmul(x: Tensor | Modulated, weight: PackedWeight, bias: Tensor | None = No
         x = modulated.values()
     if torch.compiler.is_compiling():
         return _traced(x, weight, bias)
-    tokens = x.reshape(-1, columns)
     if x.is_cpu and cpu.is_exact():
-        out = cpu.linear(tokens, cpu.prepared(weight))
+        out = cpu.linear(x, cpu.prepared(weight))
     else:
         if not x.is_cpu:
             _say_slow(x.device.type)
         if "folded" not in weight.prepared:
             weight.prepared["folded"] = reference.fold(weight)
-        out = reference.int8_linear(tokens, *cast(tuple[Tensor, Tensor], weight.prepared["folded"]))
-    if bias is not None:
-        out = out.add_(bias)
-    return out.view(*shape[:-1], rows)
+        folded = cast(tuple[Tensor, Tensor], weight.prepared["folded"])
+        out = reference.int8_linear(x.reshape(-1, columns), *folded).view(*shape[:-1], rows)
+    return out if bias is None else out.add_(bias)
 
 
 _traced = traced.product("matmul", matmul)

@@ -74,7 +74,7 @@ def keep(codes: Tensor, row_scale: Tensor) -> Kept:
 
 
 def product(tokens: Tensor, weight: Kept) -> Tensor:
-    """Tokens [M, K] as uint8 codes from 128, times the weight transposed -> float32 [M, N]."""
+    """Tokens [..., K] as uint8 codes from 128, times the weight transposed -> float32 [..., N]."""
     out: Tensor = torch.ops.onednn.qlinear_pointwise.default(
         tokens, 1.0, 128, *weight, None, 1.0, 0, torch.float32, "none", [], ""
     )
@@ -82,11 +82,15 @@ def product(tokens: Tensor, weight: Kept) -> Tensor:
 
 
 def linear(x: Tensor, weight: Kept | Unpacked) -> Tensor:
-    """x [M, K] times the weight transposed -> [M, N] in the dtype of x; the reference, bit for bit."""
+    """x [..., K] times the weight transposed -> [..., N] in the dtype of x; the reference, bit for bit."""
     if isinstance(weight, Unpacked):
-        return blocked.linear(x, weight)
-    if x.shape[0] > blocked.TOKENS:
-        return torch.cat([linear(x[part], weight) for part in blocked.parts(len(x), blocked.TOKENS)])
-    tokens, token_scale = quantize_unsigned(x)
-    block = product(tokens, weight).mul_(token_scale)
+        tokens = blocked.linear(x.reshape(-1, x.shape[-1]), weight)
+        return tokens.view(*x.shape[:-1], weight.shape[0])
+    if not 0 < x.numel() <= blocked.TOKENS * x.shape[-1]:
+        out, tokens = x.new_empty(*x.shape[:-1], len(weight.row_scale)), x.reshape(-1, x.shape[-1])
+        for part in blocked.parts(len(tokens), blocked.TOKENS):
+            out.view(len(tokens), -1)[part] = linear(tokens[part], weight)
+        return out
+    codes, token_scale = quantize_unsigned(x)
+    block = product(codes, weight).mul_(token_scale)
     return block if x.dtype == torch.float32 else block.to(x.dtype)

@@ -4,13 +4,16 @@ together.
 The rotation is then one pass over contiguous memory instead of six over every second element: with the
 normalisation 211 -> 58 us for 64 tokens of 6 heads of 64, 19.0 -> 5.0 ms for 768 of 24 of 128 (float32, one
 Zen 4 core). Queries and keys in one go instead of two: 103 -> 51 us for 112 tokens of 6 + 6 heads of 64 (Zen
-5).
+5). Angles kept as complex numbers, and the root mean square by PyTorch's norm, which reads once: 102 -> 68 us
+for 64 tokens of 6 + 6 heads (Zen 4).
 
 Samples go one by one: the complex product rounds differently in the body and the tail of its loop, and where
 the tails fall depends on the size of the tensor.
 """
 
 from __future__ import annotations
+
+import functools
 
 import torch
 from torch import Tensor
@@ -30,24 +33,50 @@ def qk_rope(
     eps: float,
     interleaved: bool,
 ) -> tuple[Tensor, Tensor]:
-    """As `reference.qk_rope`, to rounding."""
+    """As `reference.qk_rope`, to rounding. Angles are kept, and must not be changed afterwards."""
     wide = qk.dtype if qk.dtype.itemsize >= 4 else torch.float32
-    count, channels = qk.shape[2:]
-    turn = torch.complex(cos.to(wide), sin.to(wide)).unsqueeze(1)
-    weight = torch.cat([q_weight.expand(heads, channels), k_weight.expand(count - heads, channels)]).to(wide)
+    if q_weight.dtype != wide or k_weight.dtype != wide:
+        q_weight, k_weight = q_weight.to(wide), k_weight.to(wide)
+    weights, turn = (q_weight, k_weight), _turn(cos, sin, wide)
     out = torch.empty_like(qk, memory_format=torch.contiguous_format)
+    if len(qk) == 1 and len(turn) <= TOKENS:
+        _rotate(qk[0], out[0], heads, weights, eps, turn, interleaved)
+        return out[:, :, :heads], out[:, :, heads:]
     for sample, turned in zip(qk.unbind(), out.unbind(), strict=True):
         for start in range(0, len(sample), TOKENS):
             part = slice(start, start + TOKENS)
-            _turn(sample[part].to(wide), turned[part], weight, eps, turn[part], interleaved)
+            _rotate(sample[part], turned[part], heads, weights, eps, turn[part], interleaved)
     return out[:, :, :heads], out[:, :, heads:]
 
 
-def _turn(heads: Tensor, out: Tensor, weight: Tensor, eps: float, turn: Tensor, interleaved: bool) -> None:
-    """Heads [S, C, D], float32 or float64, turned by [S, 1, D/2] into `out`."""
-    mean_square = heads.square().mean(dim=-1, keepdim=True)
-    turned = torch.mul(heads, weight, out=out if out.dtype == heads.dtype else torch.empty_like(heads))
-    turned.mul_(mean_square.add_(eps).rsqrt_())
+@functools.lru_cache(maxsize=8)
+def _turn(cos: Tensor, sin: Tensor, wide: torch.dtype) -> Tensor:
+    """Angles as complex numbers [S, 1, D/2]: every layer and every step asks for those of the same tensors."""
+    return torch.complex(cos.to(wide), sin.to(wide)).unsqueeze(1)
+
+
+@functools.lru_cache(maxsize=8)
+def _number(value: float, wide: torch.dtype) -> Tensor:
+    return torch.tensor(value, dtype=wide)
+
+
+def _rotate(
+    heads: Tensor,
+    out: Tensor,
+    queries: int,
+    weights: tuple[Tensor, Tensor],
+    eps: float,
+    turn: Tensor,
+    interleaved: bool,
+) -> None:
+    """Heads [S, C, D], the first of them `queries`, turned by [S, 1, D/2] into `out`."""
+    if heads.dtype != turn.dtype.to_real():
+        heads = heads.to(turn.dtype.to_real())
+    norm = torch.linalg.vector_norm(heads, 2, -1, True)
+    scale = torch.addcmul(_number(eps, heads.dtype), norm, norm, value=1 / heads.shape[2]).rsqrt_()
+    turned = torch.mul(heads, scale, out=out if out.dtype == heads.dtype else torch.empty_like(heads))
+    turned[:, :queries].mul_(weights[0])
+    turned[:, queries:].mul_(weights[1])
     if interleaved:
         torch.view_as_complex(turned.view(*turned.shape[:2], -1, 2)).mul_(turn)
     else:

@@ -5,6 +5,8 @@ For a small picture the calls cost more than the work: 11.3 -> 8.9 us for 4 toke
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,12 @@ LIMIT = torch.tensor(127.0)
 
 ROUNDER = torch.tensor(float((3 << 22) + 128))
 """1.5 * 2^23, to which a float32 is added to be rounded, half to even, into the lowest bits, and 128."""
+
+
+@functools.lru_cache(maxsize=32)
+def _rounders(columns: int) -> Tensor:
+    """ROUNDER for each column of a token: addcdiv is vectorised for rows of numbers only."""
+    return ROUNDER.expand(columns).clone()
 
 
 def quantize(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -29,7 +37,7 @@ def quantize_unsigned(x: Tensor) -> tuple[Tensor, Tensor]:
     if x.dtype != torch.float32:
         x = x.float()
     scale = _scale(x)
-    return (x / scale).add_(ROUNDER).view(torch.int32).to(torch.uint8), scale
+    return torch.addcdiv(_rounders(x.shape[-1]), x, scale).view(torch.int32).to(torch.uint8), scale
 
 
 def _scale(x: Tensor) -> Tensor:
