@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad, silu
 
-from imagegen.networks.quantized_conv import QuantizedConv, silu_then
+from imagegen.networks.quantized_conv import QuantizedConv, QuantizedDoubling, silu_then
 from imagegen_kernels import attention
-from imagegen_kernels.formats import quantize_conv
+from imagegen_kernels.formats import quantize_conv, quantize_doubling
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,17 +188,16 @@ class Decoder(nn.Module):
                 self.conv_out.bias = nn.Parameter(last.bias.detach().repeat(4), requires_grad=False)
 
     def quantize(self, narrow: torch.dtype) -> None:
-        """Run the convolutions of residual branches in int8 from now on, and those of upsamplings and
-        shortcuts in `narrow`; the rest, and what is carried from layer to layer, in float32.
+        """Run the convolutions of residual branches and of folded upsamplings in int8 from now on, and those
+        of shortcuts in `narrow`, in which upsamplings give their maps too; the rest, and what is carried from
+        layer to layer, in float32.
 
         Call it on a float32 decoder: the codes are made of its weights. How near the pictures stay, and how
-        much time it saves: docs/decisions/021-int8-decoder.md.
+        much time it saves: docs/decisions/021-int8-decoder.md and 032-calls-and-doublings.md.
         """
         for module in self.modules():
-            if isinstance(module, ResnetBlock):
+            if isinstance(module, ResnetBlock | Upsample):
                 module.quantize(narrow)
-            elif isinstance(module, Upsample):
-                module.conv.to(narrow)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.mid_block(self.conv_in(x))
@@ -324,9 +323,12 @@ class Upsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv: nn.Conv2d | nn.ConvTranspose2d = nn.Conv2d(width, width, 3, padding=1)
+        self.conv: nn.Conv2d | nn.ConvTranspose2d | QuantizedDoubling = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if isinstance(self.conv, QuantizedDoubling):
+            quick: Tensor = self.conv(x.float())
+            return quick
         x = x.to(self.conv.weight.dtype)
         doubled = x if self.is_folded else interpolate(x, scale_factor=2.0, mode="nearest")
         out: Tensor = self.conv(doubled)
@@ -351,6 +353,13 @@ class Upsample(nn.Module):
         folded.weight = nn.Parameter(_fold_doubling(weight), requires_grad=False)
         folded.bias = bias
         self.conv = folded
+
+    def quantize(self, narrow: torch.dtype) -> None:
+        """See `Decoder.quantize`."""
+        if isinstance(self.conv, nn.ConvTranspose2d):
+            self.conv = QuantizedDoubling(quantize_doubling(self.conv.weight, self.conv.bias), narrow)
+        else:
+            self.conv.to(narrow)
 
 
 def _fold_doubling(weight: Tensor) -> Tensor:

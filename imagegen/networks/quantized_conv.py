@@ -1,15 +1,16 @@
-"""A convolution behind SiLU whose weight is int8; takes the place of `nn.Conv2d` where a decoder is narrowed.
+"""Convolutions with int8 weights, for `nn.Conv2d` and `nn.ConvTranspose2d` where a decoder is narrowed.
 
 Knows nothing of files or of which decoder stands it: `weights/load.py` decides that.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from imagegen_kernels import silu_conv
-from imagegen_kernels.formats import ConvWeight
+from imagegen_kernels import doubling_conv, silu_conv
+from imagegen_kernels.formats import ConvWeight, DoublingWeight
 
 
 class QuantizedConv(nn.Module):
@@ -22,6 +23,22 @@ class QuantizedConv(nn.Module):
     def extra_repr(self) -> str:
         outputs, inputs, *kernel = self.weight.codes.shape
         return f"{inputs} -> {outputs}, {kernel}, int8"
+
+
+class QuantizedDoubling(nn.Module):
+    """A transposed convolution of 4x4 and stride 2: float32 x [B, I, H, W] -> [B, O, 2H, 2W] in `narrow`."""
+
+    def __init__(self, weight: DoublingWeight, narrow: torch.dtype) -> None:
+        super().__init__()
+        self.weight = weight
+        self.narrow = narrow
+
+    def forward(self, x: Tensor) -> Tensor:
+        return doubling_conv(x, self.weight, self.narrow)
+
+    def extra_repr(self) -> str:
+        inputs, outputs = self.weight.codes.shape[:2]
+        return f"{inputs} -> {outputs}, int8"
 
 
 def silu_then(convolution: nn.Module, x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imagegen_kernels.attention import attention
+    from imagegen_kernels.doubling_conv import doubling_conv
     from imagegen_kernels.gated_residual import gated_residual
     from imagegen_kernels.matmul import matmul
     from imagegen_kernels.matmul_residual import matmul_residual
@@ -39,11 +40,13 @@ OPS = (
     "quantize",
     "rms_norm",
     "silu_conv",
+    "doubling_conv",
 )
 
 __all__ = [
     "OPS",
     "attention",
+    "doubling_conv",
     "gated_residual",
     "matmul",
     "matmul_residual",

@@ -17,6 +17,7 @@ quantizers.py     floating point to packed, with the least error that is easily 
 recognise.py      floating point that is binary or ternary already to packed, without loss
 folding.py        group scales as a row's scale times small integers
 conv_weight.py    the weight of a convolution: int8 with a scale for each output channel
+doubling_weight.py  the weight of a convolution that doubles height and width
 
 Knows nothing of activations, devices or products.
 """
@@ -31,6 +32,7 @@ from imagegen_kernels.formats.bits import (
     unpack_ternary,
 )
 from imagegen_kernels.formats.conv_weight import ConvWeight, quantize_conv
+from imagegen_kernels.formats.doubling_weight import DoublingWeight, quantize_doubling
 from imagegen_kernels.formats.folding import fold_scales, folding_error
 from imagegen_kernels.formats.layout import TERNARY_GROUP, Format, check_layout, packed_bytes
 from imagegen_kernels.formats.packed_weight import PackedWeight, dequantize
@@ -45,6 +47,7 @@ from imagegen_kernels.formats.recognise import Misfit, recognise
 __all__ = [
     "TERNARY_GROUP",
     "ConvWeight",
+    "DoublingWeight",
     "Format",
     "Misfit",
     "PackedWeight",
@@ -59,6 +62,7 @@ __all__ = [
     "packed_bytes",
     "quantize_binary",
     "quantize_conv",
+    "quantize_doubling",
     "quantize_int4",
     "quantize_int8",
     "quantize_ternary",

@@ -51,7 +51,7 @@ def qk_rope(
 
 @functools.lru_cache(maxsize=8)
 def _turn(cos: Tensor, sin: Tensor, wide: torch.dtype) -> Tensor:
-    """Angles as complex numbers [S, 1, D/2]: every layer and every step asks for those of the same tensors."""
+    """Angles as complex numbers [S, 1, D/2]. All layers and steps ask for those of the same tensors."""
     return torch.complex(cos.to(wide), sin.to(wide)).unsqueeze(1)
 
 
