@@ -16,7 +16,7 @@ from torch import Tensor
 
 from imagegen_kernels.doubling_conv.reference import scale_and_zero
 from imagegen_kernels.formats import DoublingWeight
-from imagegen_kernels.silu_conv.cpu import ONES, ROUNDER
+from imagegen_kernels.silu_conv.cpu import ONES, levels
 
 NONE = [0, 0]
 
@@ -59,7 +59,7 @@ def doubling_conv(x: Tensor, weight: DoublingWeight, dtype: torch.dtype) -> Tens
     _, _, height, width = x.shape
     channels = len(weight.bias)
     scale, zero = scale_and_zero(float(x.amin()), float(x.amax()))
-    codes = x.mul(1 / scale).add_(ROUNDER + zero).view(torch.int32).permute(0, 2, 3, 1)
+    codes = levels(x, scale, zero).permute(0, 2, 3, 1)
     around = torch.full((1, height + 2, width + 2, x.shape[1]), zero, dtype=torch.uint8)
     around[:, 1:-1, 1:-1] = codes
     odd, even = prepared(weight)

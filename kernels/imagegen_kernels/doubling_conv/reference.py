@@ -28,10 +28,11 @@ def scale_and_zero(lowest: float, largest: float) -> tuple[float, int]:
 def quantize(sample: Tensor) -> tuple[Tensor, float, int]:
     """One sample -> codes uint8, scale and zero, with `sample ~ (codes - zero) * scale`.
 
-    codes = round-half-even(sample / scale + zero), where the division multiplies by 1 / scale in float32.
+    codes = round-half-even(sample / scale + zero), where the division multiplies by 1 / scale, a float32, and
+    nothing is rounded before the sum.
     """
     scale, zero = scale_and_zero(float(sample.amin()), float(sample.amax()))
-    exact = (sample.float() * (1 / scale)).double() + zero
+    exact = sample.double() * torch.tensor(1 / scale).double() + zero
     return exact.round_().clamp_(0, 255).to(torch.uint8), scale, zero
 
 

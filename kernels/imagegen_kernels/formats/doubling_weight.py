@@ -54,7 +54,7 @@ def quantize_doubling(weight: Tensor, bias: Tensor | None = None) -> DoublingWei
     wide = weight.detach().float()
     if not bool(wide.isfinite().all()):
         raise ValueError("the weight of a convolution must be finite")
-    quarters = wide.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # [I, O, t // 2, t % 2, u // 2, u % 2]
+    quarters = wide.reshape(*wide.shape[:2], 2, 2, 2, 2)  # [I, O, t // 2, t % 2, u // 2, u % 2]
     scales = quarters.abs().amax(dim=(0, 2, 4)) / 127
     divisors = torch.where(scales == 0, 1, scales)[None, :, None, :, None, :]
     codes = (quarters / divisors).round_().to(torch.int8).reshape(wide.shape)

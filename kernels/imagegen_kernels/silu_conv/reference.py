@@ -27,10 +27,11 @@ def scale_and_zero(largest: float) -> tuple[float, int]:
 def quantize(activated: Tensor) -> tuple[Tensor, float, int]:
     """One sample's silu(x) -> codes uint8, scale and zero, with `activated ~ (codes - zero) * scale`.
 
-    codes = round-half-even(activated / scale + zero), where the division multiplies by 1 / scale in float32.
+    codes = round-half-even(activated / scale + zero), where the division multiplies by 1 / scale, a float32,
+    and nothing is rounded before the sum.
     """
     scale, zero = scale_and_zero(float(activated.amax()))
-    exact = (activated.float() * (1 / scale)).double() + zero
+    exact = activated.double() * torch.tensor(1 / scale).double() + zero
     return exact.round_().clamp_(0, 255).to(torch.uint8), scale, zero
 
 
