@@ -89,12 +89,23 @@ class Modulation(NamedTuple):
     out_scale: Tensor
 
 
-class Rotary(NamedTuple):
-    """Cosines and sines of every token's position, float32 [text + image + reference tokens, head_dim / 2],
-    in this order."""
+class Angles(NamedTuple):
+    """Cosines and sines of tokens' positions, float32 [tokens, head_dim / 2]."""
 
     cos: Tensor
     sin: Tensor
+
+
+class Rotary(NamedTuple):
+    """Angles of every token, and those of `text` and of `image` tokens apart: views made once, because
+    `qk_rope` keeps what it makes of angles."""
+
+    cos: Tensor
+    """float32 [text + image + reference tokens, head_dim / 2], in this order"""
+    sin: Tensor
+    text: Angles
+    image: Angles
+    """with those of references"""
 
 
 class Transformer(nn.Module):
@@ -168,7 +179,11 @@ class Transformer(nn.Module):
             angles.append(positions[:, axis, None] * self.config.rope_theta**-steps)
         angle = torch.cat(angles, dim=1)
         device = self.x_embedder.weight.device
-        return Rotary(angle.cos().float().to(device), angle.sin().float().to(device))
+        cos, sin = angle.cos().float().to(device), angle.sin().float().to(device)
+        text, image = (
+            Angles(cos[part], sin[part]) for part in (slice(text_length), slice(text_length, None))
+        )
+        return Rotary(cos, sin, text, image)
 
     def forward(
         self,
@@ -251,8 +266,7 @@ class JointAttention(nn.Module):
             heads,
             self.norm_added_q.weight,
             self.norm_added_k.weight,
-            rotary.cos[:length],
-            rotary.sin[:length],
+            *rotary.text,
             self.eps,
             interleaved=True,
         )
@@ -261,8 +275,7 @@ class JointAttention(nn.Module):
             heads,
             self.norm_q.weight,
             self.norm_k.weight,
-            rotary.cos[length:],
-            rotary.sin[length:],
+            *rotary.image,
             self.eps,
             interleaved=True,
         )

@@ -18,6 +18,8 @@ import functools
 import torch
 from torch import Tensor
 
+from imagegen_kernels.rms_norm.cpu import inverse_root_mean_square
+
 TOKENS = 256
 """Tokens turned at a time: what a step leaves for the next one stays in the cache, and new memory is little
 enough to be used again (a large block is mapped page by page at every call)."""
@@ -55,11 +57,6 @@ def _turn(cos: Tensor, sin: Tensor, wide: torch.dtype) -> Tensor:
     return torch.complex(cos.to(wide), sin.to(wide)).unsqueeze(1)
 
 
-@functools.lru_cache(maxsize=8)
-def _number(value: float, wide: torch.dtype) -> Tensor:
-    return torch.tensor(value, dtype=wide)
-
-
 def _rotate(
     heads: Tensor,
     out: Tensor,
@@ -72,8 +69,7 @@ def _rotate(
     """Heads [S, C, D], the first of them `queries`, turned by [S, 1, D/2] into `out`."""
     if heads.dtype != turn.dtype.to_real():
         heads = heads.to(turn.dtype.to_real())
-    norm = torch.linalg.vector_norm(heads, 2, -1, True)
-    scale = torch.addcmul(_number(eps, heads.dtype), norm, norm, value=1 / heads.shape[2]).rsqrt_()
+    scale = inverse_root_mean_square(heads, eps)
     turned = torch.mul(heads, scale, out=out if out.dtype == heads.dtype else torch.empty_like(heads))
     turned[:, :queries].mul_(weights[0])
     turned[:, queries:].mul_(weights[1])
