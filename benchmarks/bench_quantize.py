@@ -4,8 +4,9 @@ those of the dense one, same seeds.
     PYTHONPATH=. .venv/bin/python -m benchmarks.bench_quantize --state build/training/flow.pt
 
 The dense model is the bundled one's teacher as its training left it (training/README.md): its transformer was
-never rounded, its autoencoder and text encoder are the bundled ones, unpacked. It makes pictures in eight
-guided steps here. Every variant is imported as a user would, linears of the text encoder in int8 throughout.
+begun at ternary weights and never rounded again, its autoencoder and text encoder are the bundled ones,
+unpacked. It makes pictures in eight guided steps here. Every variant is imported as a user would, linears of
+the text encoder in int8 throughout.
 `int4 nearest` leaves the search for a range out (formats/quantizers.py). Errors are |made - dense| / |dense|,
 over all layers; pictures are compared by PSNR and by CIEDE2000. Nothing here depends on how busy the machine
 is but `import_s`.
@@ -123,7 +124,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--state", type=Path, required=True, help="flow.pt of a training run")
-    parser.add_argument("--sheet", type=Path, help="a PNG to write: the same seeds by each model, row by row")
+    parser.add_argument("--sheet", type=Path, help="a picture to write: one seed by each model, row by row")
     options = parser.parse_args()
     results: dict[str, Any] = {
         "benchmark": "quantize",
@@ -156,7 +157,8 @@ def main() -> None:
             if name in SHOWN:
                 rows.append(made[:: len(SEEDS)])
     if options.sheet:
-        Image.fromarray(np.concatenate([np.concatenate(row, axis=1) for row in rows])).save(options.sheet)
+        sheet = Image.fromarray(np.concatenate([np.concatenate(row, axis=1) for row in rows]))
+        sheet.reduce(2).save(options.sheet, quality=88)
     print(write_results("quantize", "cpu", results))
 
 
