@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from imagegen import Settings, Studio
@@ -12,6 +18,7 @@ from imagegen.settings import load_settings
 from tests.http.live_server import serving
 
 SECONDS = 1000  # Playwright counts in milliseconds
+PHOTO = Path(__file__).parents[2] / "samples" / "photos" / "bag-on-warm-paper.jpg"
 
 
 @pytest.fixture
@@ -70,6 +77,43 @@ def test_an_empty_prompt_is_explained_at_the_field(page: Page) -> None:
     expect(page.get_by_text("Describe the product first")).to_be_hidden()
 
 
+def test_a_picture_may_start_from_a_photo(page: Page, server: str) -> None:
+    strength = page.get_by_label("How much may change")
+    expect(strength).to_be_hidden()
+    page.get_by_label("Start from a photo").set_input_files(PHOTO)
+    strength.fill("0.3")
+    page.get_by_label("What should the picture show?").fill("red bag")
+    page.get_by_text("More settings").click()
+    page.get_by_label("Seed").fill("7")
+    with page.expect_response("**/v1/images/edits") as told:
+        page.get_by_role("button", name="Make pictures").click()
+    picture = page.get_by_role("img", name="Generated picture: red bag")
+    expect(picture).to_be_visible()
+    fields = {"prompt": "red bag", "seed": "7", "strength": "0.3", "background": "opaque"}
+    asked = httpx.post(
+        f"{server}/v1/images/edits", data=fields, files={"image": PHOTO.read_bytes()}, timeout=60
+    )
+    assert _pixels(told.value.json()) == _pixels(asked.json())
+    page.get_by_role("button", name="Without the photo").click()
+    expect(strength).to_be_hidden()
+    with page.expect_request("**/v1/images/generations"):
+        page.get_by_role("button", name="Make pictures").click()
+    expect(picture).to_have_count(2)
+
+
+def test_what_is_no_photo_is_explained_at_the_field(browser: Browser, server: str) -> None:
+    page = browser.new_page(locale="en-GB")
+    page.set_default_timeout(60 * SECONDS)
+    page.goto(server)
+    photo = page.get_by_label("Start from a photo")
+    photo.set_input_files({"name": "bag.png", "mimeType": "image/png", "buffer": b"no picture"})
+    page.get_by_label("What should the picture show?").fill("red bag")
+    page.get_by_role("button", name="Make pictures").click()
+    expect(photo).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#photo-fault")).to_contain_text("image")
+    page.close()
+
+
 def test_without_finishing_the_background_cannot_be_chosen(page: Page) -> None:
     finishing = page.get_by_role("switch", name="Finish for the shop")
     transparent = page.get_by_role("radio", name="Transparent")
@@ -119,3 +163,7 @@ def test_what_the_server_refuses_is_shown_with_what_to_do(
         expect(page.get_by_role("alert")).to_be_hidden()
         assert page.evaluate("localStorage.length") == 0
         page.close()
+
+
+def _pixels(answer: dict[str, Any]) -> bytes:
+    return Image.open(io.BytesIO(base64.b64decode(answer["data"][0]["b64_json"]))).tobytes()

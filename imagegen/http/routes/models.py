@@ -12,13 +12,13 @@ from imagegen.weights.catalog import ModelCard, find_model
 
 
 def served_models(studio: Studio, settings: Settings) -> dict[str, ModelCard]:
-    """Model name -> card: every installed model and the server's own one, which may be a path.
+    """Model name -> card: the server's own one, which may be a path, then every other that is installed.
 
     A request names one of these. It can not name a path: a caller must not choose which files this process
     opens.
     """
     own = find_model(settings.model, settings.models_dir)
-    return {card.name: card for card in [*studio.models(), own]}
+    return {own.name: own} | {card.name: card for card in studio.models() if card.name != own.name}
 
 
 def served_model(name: str | None, studio: Studio, settings: Settings) -> ModelCard:
@@ -38,7 +38,7 @@ def router(studio: Studio, settings: Settings) -> APIRouter:
 
     @routes.get("")
     def list_models() -> ModelList:
-        """The installed models, as OpenAI lists its own."""
+        """The installed models, as OpenAI lists its own; the server's own one first."""
         return ModelList(data=[_model(card) for card in served_models(studio, settings).values()])
 
     @routes.get("/{model}")

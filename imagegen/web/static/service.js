@@ -30,6 +30,14 @@ export const generate = (body, signal) =>
     signal,
   });
 
+/** Pictures that start from a photo (a File), for a body with a `strength`. */
+export function edit(body, photo, signal) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(body)) form.append(name, value);
+  form.append("image", photo);
+  return ask("/v1/images/edits", { method: "POST", body: form, signal });
+}
+
 async function ask(path, options = {}) {
   const headers = { ...options.headers };
   if (key.get()) headers.Authorization = `Bearer ${key.get()}`;

@@ -1,10 +1,11 @@
 // The studio page: a form, a request, a gallery.
 
-import { generate, key, models, ServiceError } from "./service.js";
+import { edit, generate, key, models, ServiceError } from "./service.js";
 import { current, say, TEXT, write } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const FINISHED_SIZES = ["512x512", "1024x1024", "2048x2048"]; // common in shops; finishing resamples onto any canvas
+const FIELDS = ["prompt", "photo", "seed"]; // those that say beside them what is wrong
 let installed = [];
 let asking = null; // the AbortController of the request under way
 
@@ -18,6 +19,8 @@ async function start() {
   $("stop").addEventListener("click", () => asking?.abort());
   $("finishing").addEventListener("change", offerSizes);
   $("model").addEventListener("change", offerSizes);
+  $("photo").addEventListener("change", showPhoto);
+  $("photo-remove").addEventListener("click", () => { $("photo").value = ""; showPhoto(); $("photo").focus(); });
   $("key").addEventListener("change", () => { key.set($("key").value.trim()); readModels(); });
   $("prompt").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
@@ -69,6 +72,17 @@ function offerSizes() {
   if (sizes.includes(before)) $("size").value = before;
 }
 
+const chosenPhoto = () => $("photo").files[0];
+
+function showPhoto() {
+  const photo = chosenPhoto();
+  hideFaults();
+  URL.revokeObjectURL($("photo-shown").src);
+  if (photo) $("photo-shown").src = URL.createObjectURL(photo);
+  else $("photo-shown").removeAttribute("src");
+  $("start").hidden = !photo;
+}
+
 const number = (value, digits) =>
   value.toLocaleString(current(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const readable = (size) => size.replace("x", " × ");
@@ -77,6 +91,7 @@ async function make(event) {
   event.preventDefault();
   if (asking || !check()) return;
   const body = wanted();
+  const photo = chosenPhoto();
   const started = performance.now();
   const seconds = () => number((performance.now() - started) / 1000, 1);
   const clock = setInterval(() => { $("clock").textContent = say("working", { seconds: seconds() }); }, 100);
@@ -86,7 +101,7 @@ async function make(event) {
   $("gallery").prepend(...places);
   places[0].scrollIntoView({ block: "nearest" }); // on a phone the gallery is below the form
   try {
-    const answer = await generate(body, asking.signal);
+    const answer = await (photo ? edit(body, photo, asking.signal) : generate(body, asking.signal));
     answer.data.forEach((picture, i) => places[i].replaceWith(figure(picture, answer, body.prompt)));
     $("state").textContent = say("done", { count: answer.data.length, seconds: seconds() });
   } catch (error) {
@@ -120,6 +135,7 @@ function wanted() {
     output_format: "png",
     ...($("model").value && { model: $("model").value }),
     ...(seed && { seed: Number(seed) }),
+    ...(chosenPhoto() && { strength: Number($("strength").value) }),
     ...(finishing ? { background: document.querySelector("[name=background]:checked").value } : { recipe: false }),
   };
 }
@@ -199,8 +215,9 @@ function showFault(error) {
   if (fault.status === 401) {
     $("key-field").hidden = false;
     $("key").focus();
-  } else if (fault.param === "prompt" || fault.param === "seed") {
-    mark(fault.param, fault.message);
+  } else {
+    const field = fault.param === "image" ? "photo" : fault.param; // as the service calls it
+    if (FIELDS.includes(field)) mark(field, fault.message);
   }
 }
 
@@ -214,7 +231,7 @@ function mark(field, message) {
 
 function hideFaults() {
   $("fault").hidden = true;
-  for (const field of ["prompt", "seed"]) {
+  for (const field of FIELDS) {
     $(field).removeAttribute("aria-invalid");
     $(`${field}-fault`).hidden = true;
   }
