@@ -130,9 +130,9 @@ def narrow(row, out):
         out[j] = U16(rounded) if row[j] == row[j] else U16(0x7FC0)
 
 
-@inner
+@njit(error_model="numpy", fastmath={"contract"})
 def exponentiate(x):
-    """exp of numbers up to 88 in place, to 2 units in the last place (Cephes' polynomial)."""
+    """exp of numbers up to 88, in place, to 2 units in the last place (Cephes' polynomial)."""
     for j in range(x.size):
         number = LOWEST if x[j] < LOWEST else x[j]
         shifted = number * LOG2_E + ROUNDER
@@ -286,3 +286,35 @@ def softmax(address):
             for j in range(columns):
                 wide[j] *= share
             narrow(wide, row)
+
+
+@compiled
+def rotate(address):
+    """bfloat16 heads [S, C, D], tokens `stride` apart -> out [S, C, D]: divided by their root mean square,
+    times weight float32 [C, D], and each pair of neighbours turned by cos, sin float32 [S, D / 2]."""
+    job = carray(address, 16, I64)
+    rows, heads, channels, stride = job[1], job[4], job[5], job[6]
+    eps = carray(pointer(job[7]), 1, F32)[0]
+    half = channels // 2
+    weight = carray(pointer(job[9]), (heads, channels), F32)
+    cosines, sines = carray(pointer(job[10]), (rows, half), F32), carray(pointer(job[11]), (rows, half), F32)
+    wide, square = np.empty(channels, F32), np.empty(channels, F32)
+    while True:
+        first, last = take(job)
+        if first >= last:
+            return
+        for i in range(first, last):
+            cos, sin = cosines[i], sines[i]
+            for head in range(heads):
+                widen(carray(pointer(job[8] + (i * stride + head * channels) * 2), channels, U16), wide)
+                for j in range(channels):
+                    square[j] = wide[j] * wide[j]
+                scale = F32(1) / np.sqrt(total(square) / F32(channels) + eps)
+                gain = weight[head]
+                for j in range(channels):
+                    wide[j] = wide[j] * gain[j] * scale
+                for j in range(half):
+                    one, other = wide[2 * j], wide[2 * j + 1]
+                    wide[2 * j] = one * cos[j] - other * sin[j]
+                    wide[2 * j + 1] = other * cos[j] + one * sin[j]
+                put(wide, job[12], (i * heads + head) * channels, channels, True)

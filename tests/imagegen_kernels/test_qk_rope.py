@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from imagegen_kernels import qk_rope
-from imagegen_kernels.qk_rope import reference
+from imagegen_kernels.qk_rope import cpu, reference
 
 
 def angles(s: int, d: int) -> tuple[Tensor, Tensor]:
@@ -42,6 +42,22 @@ def test_it_is_the_specification_in_float64(
     for out, expected, count in zip(got, exact, (h, g), strict=True):
         assert (out.dtype, out.shape) == (dtype, (batch, s, count, d))
         torch.testing.assert_close(out.double(), expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_long_bfloat16_heads_are_the_specification(together: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "LONG", 33)
+    qkv = torch.randn(2, 33, 9, 64).bfloat16()
+    qk = qkv[:, :, :6] if together else qkv[:, :, :6].transpose(1, 2).contiguous().transpose(1, 2)
+    assert cpu.suits(qk, interleaved=True) == together
+    (first, second), (cos, sin) = torch.randn(2, 64).bfloat16().unbind(), angles(33, 64)
+    got = qk_rope(qk, 3, first, second, cos, sin, 1e-6, interleaved=True)
+    wide = first.double(), second.double()
+    exact = reference.qk_rope(qk.double(), 3, wide[0], wide[1], cos.double(), sin.double(), 1e-6, True)
+    for out, expected in zip(got, exact, strict=True):
+        torch.testing.assert_close(out.double(), expected, rtol=2**-8, atol=1e-5)
+    alone = qk_rope(qk[1:], 3, first, second, cos, sin, 1e-6, interleaved=True)
+    assert torch.equal(torch.cat(alone, 2), torch.cat(got, 2)[1:])
 
 
 @pytest.mark.parametrize("interleaved", [True, False])
