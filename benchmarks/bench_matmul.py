@@ -8,6 +8,8 @@ onednn   oneDNN's int8 product alone (`onednn.qlinear_pointwise`): both sides ar
          its own layout, and nothing is scaled by token
 bf16     `torch.nn.functional.linear` on bfloat16 tensors
 fp32     the same on float32
+int4pack `aten::_weight_int4pack_mm_for_cpu`, PyTorch's product from 4-bit weights, group 128, bfloat16: of
+         other weights, so without an error
 dynamic  `torch.ao.quantization.quantize_dynamic`: int8 weights, one scale for all activations of a call
 
 Activations are float32 for the bundled model's shapes and bfloat16 for those of a 4B model, as at run time.
@@ -86,6 +88,14 @@ def onednn_product(x: Tensor, weight: PackedWeight) -> Callable[[], Tensor]:
     return lambda: product(unsigned, 1.0, 128, *kept, None, 1.0, 0, wide, "none", [], "")
 
 
+def int4_product(x: Tensor, n: int) -> Callable[[], Tensor]:
+    """PyTorch's weight-only product of these activations with random 4-bit weights."""
+    k, aten = x.shape[1], torch.ops.aten
+    packed = aten._convert_weight_to_int4pack_for_cpu(torch.randint(0, 16, (n, k), dtype=torch.int32), 1)
+    scales = torch.full((k // 128, n, 2), 0.02).bfloat16()
+    return lambda: aten._weight_int4pack_mm_for_cpu(x, packed, 128, scales)
+
+
 def measure(m: int, n: int, k: int, narrow: bool, budget_s: float) -> dict[str, Any]:
     """Seconds of each candidate at one shape, interleaved."""
     weight = random_weight(n, k)
@@ -96,6 +106,7 @@ def measure(m: int, n: int, k: int, narrow: bool, budget_s: float) -> dict[str, 
         "ours": lambda: matmul(x_bf16 if narrow else x, weight),
         "onednn": onednn_product(x, weight),
         "bf16": lambda: functional.linear(x_bf16, dense_bf16),
+        "int4pack": int4_product(x_bf16, n),
         "fp32": lambda: functional.linear(x, dense),
         "dynamic": lambda: dynamic(x),
     }
@@ -106,7 +117,7 @@ def measure(m: int, n: int, k: int, narrow: bool, budget_s: float) -> dict[str, 
     error = {
         name: float((run().double() - exact).norm() / exact.norm())
         for name, run in candidates.items()
-        if name not in ("fp32", "onednn")
+        if name not in ("fp32", "onednn", "int4pack")
     }
     wall: dict[str, list[float]] = {name: [] for name in candidates}
     processor: dict[str, list[float]] = {name: [] for name in candidates}
@@ -119,6 +130,7 @@ def measure(m: int, n: int, k: int, narrow: bool, budget_s: float) -> dict[str, 
             processor[name].append(time.process_time() - started_processor)
     each = 2 if narrow else 4
     moved = {"ours": weight.packed.nbytes + weight.scales.nbytes, "onednn": n * k, "dynamic": n * k}
+    moved |= {"int4pack": n * k // 2 + 4 * n * k // 128}
     moved |= {"bf16": 2 * n * k, "fp32": 4 * n * k}
     medians = {name: statistics.median(values) for name, values in wall.items()}
     return {
@@ -127,8 +139,8 @@ def measure(m: int, n: int, k: int, narrow: bool, budget_s: float) -> dict[str, 
         "in_features": k,
         "rates": {
             name: {
-                "tflops": round(2 * m * n * k / median / 1e12, 4),
-                "gb_s": round((moved[name] + each * m * (n + k)) / median / 1e9, 2),
+                "tflops": round(2 * m * n * k / median / 1e12, 5),
+                "gb_s": round((moved[name] + each * m * (n + k)) / median / 1e9, 4),
             }
             for name, median in medians.items()
         },
