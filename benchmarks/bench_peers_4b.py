@@ -4,6 +4,7 @@
     PYTHONPATH=. .venv/bin/python -m benchmarks.bench_peers_4b --device cpu --tiny  # that it runs
 
 ours, ours_binary  `imagegen_kernels.matmul` from packed weights, group 128, quantising activations included
+ours_w2a16, ours_w4a16  `weight_only_matmul` from the same ternary weight, and from it as int4
 resident_int8      what a fused kernel has to beat: the codes unpacked beforehand, `torch._int_mm`, scales
 bf16               `torch.nn.functional.linear`, cuBLAS on a GPU
 int_mm             `torch._int_mm` alone: both sides are int8 already, nothing is scaled
@@ -32,8 +33,8 @@ from torch.nn.functional import linear
 from benchmarks.bench_matmul import random_weight
 from benchmarks.machine import describe_machine, write_results
 from benchmarks.turns import bandwidth, ceiling, int8_ceiling, take_turns
-from imagegen_kernels import dispatch, matmul
-from imagegen_kernels.formats import PackedWeight, dequantize, pack_binary
+from imagegen_kernels import dispatch, matmul, weight_only_matmul
+from imagegen_kernels.formats import PackedWeight, dequantize, pack_binary, pack_int4
 from imagegen_kernels.matmul import reference
 from imagegen_kernels.quantize.reference import quantize
 
@@ -41,7 +42,7 @@ Run = Callable[[], Tensor]
 
 # output features N, input features K
 SHAPES = ((3072, 3072), (9216, 3072), (18432, 3072), (3072, 9216), (27648, 3072), (3072, 12288))
-TOKENS = (1536, 4608)
+TOKENS = (16, 64, 1536, 4608)
 TINY_SHAPES, TINY_TOKENS = ((256, 256),), (32,)
 
 
@@ -53,6 +54,10 @@ def on(weight: PackedWeight, device: str) -> PackedWeight:
 def binary_like(weight: PackedWeight) -> PackedWeight:
     codes = torch.randint(0, 2, weight.shape, dtype=torch.int8) * 2 - 1
     return PackedWeight(pack_binary(codes), weight.scales.cpu(), "binary", weight.shape, weight.group_size)
+
+
+def as_int4(weight: PackedWeight) -> PackedWeight:
+    return PackedWeight(pack_int4(weight.codes), weight.scales, "int4", weight.shape, weight.group_size)
 
 
 def resident_int8(x: Tensor, weight: PackedWeight) -> Run:
@@ -120,9 +125,12 @@ ALONE = ("int_mm",)
 def candidates(x: Tensor, weight: PackedWeight) -> tuple[dict[str, Run], dict[str, str]]:
     """What runs here, each tried once, and why others do not."""
     dense, binary = dequantize(weight, x.dtype), on(binary_like(weight), str(x.device))
+    four = as_int4(weight)
     runs: dict[str, Run] = {
         "ours": lambda: matmul(x, weight),
         "ours_binary": lambda: matmul(x, binary),
+        "ours_w2a16": lambda: weight_only_matmul(x, weight),
+        "ours_w4a16": lambda: weight_only_matmul(x, four),
         "bf16": lambda: linear(x, dense),
     }
     left_out = {}
@@ -147,6 +155,7 @@ def measure(
     runs, left_out = candidates(x, weight)
     exact = x.float() @ dequantize(weight).T
     stored = {"ours": weight.packed.nbytes + weight.scales.nbytes, "ours_binary": n * k // 8}
+    stored |= {"ours_w2a16": stored["ours"], "ours_w4a16": n * k // 2}
     stored |= {"bf16": 2 * n * k, "gemlite": weight.packed.nbytes, "torchao_int4_weight": n * k // 2}
     row: dict[str, Any] = {"tokens": m, "out_features": n, "in_features": k, "runs": {}, "left_out": left_out}
     for name, seconds in take_turns(runs, budget_s, device).items():

@@ -53,7 +53,9 @@ class Recorder(Protocol):
 class CudaRecorder:
     def record(self, run: Run, beside: Recorded | None) -> Recorded:
         graph, before = torch.cuda.CUDAGraph(), torch.cuda.memory_reserved()
-        with torch.cuda.graph(graph, pool=None if beside is None else beside.pool):  # empties the cache first
+        pool = None if beside is None else beside.pool
+        # It empties the allocator's cache first. Other threads may use the card meanwhile.
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             out = run()
         grown = max(torch.cuda.memory_reserved() - before, 0)
         return Recorded(graph.replay, out, graph.pool(), grown)

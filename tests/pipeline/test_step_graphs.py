@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from imagegen.networks.transformer import Transformer, TransformerConfig
 from imagegen.pipeline.denoise import Plan, denoise
-from imagegen.pipeline.step_graphs import GRAPHS_KEPT, Recorded, Run, StepGraphs
+from imagegen.pipeline.step_graphs import GRAPHS_KEPT, CudaRecorder, Recorded, Run, StepGraphs
 
 SIGMAS = [1.0, 0.75, 0.5, 0.0]
 
@@ -137,3 +138,19 @@ def test_without_a_recorder_nothing_is_recorded(transformer: Transformer) -> Non
     graphs = StepGraphs(transformer, None)
     assert torch.equal(picture(transformer, graphs), picture(transformer, None))
     assert not graphs._kept
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_card_replays_what_it_recorded(transformer: Transformer, caplog: pytest.LogCaptureFixture) -> None:
+    network = copy.deepcopy(transformer).cuda()
+    graphs, rotary = StepGraphs(network, CudaRecorder()), network.rotary(3, 2, 2)
+    modulations = network.modulations(torch.tensor([900.0, 300.0], device="cuda"))
+    for batch in (1, 2, 1):
+        for modulation in modulations:
+            inputs = torch.randn(batch, 4, 8).cuda(), torch.randn(batch, 3, 32).cuda(), modulation, rotary
+            with torch.inference_mode():
+                torch.testing.assert_close(graphs(*inputs), network(*inputs), rtol=1e-4, atol=1e-4)
+    assert not caplog.messages
+    assert len(graphs._kept) == 2
+    assert graphs.nbytes > 0
