@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from imagegen_kernels import matmul, weight_only_matmul
+from imagegen_kernels import card, matmul, weight_only_matmul
 from imagegen_kernels.formats import PackedWeight, dequantize, pack_base3
-from imagegen_kernels.weight_only_matmul import cpu, reference
+from imagegen_kernels.weight_only_matmul import cpu, gpu, reference
 from tests.imagegen_kernels.test_matmul import KINDS, weight_of
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 2e-3}
@@ -70,3 +70,22 @@ def test_a_weight_in_base_3_and_no_tokens() -> None:
 def test_what_does_not_fit_is_refused(x: torch.Tensor, bias: torch.Tensor | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         weight_only_matmul(x, weight_of("int4-32", 9, 128), bias)
+
+
+def test_what_a_card_s_kernel_leaves_to_the_specification(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    card.say_reference.cache_clear()
+    monkeypatch.setattr(card, "takes", lambda device: True)
+    monkeypatch.setattr(gpu, "holds", lambda index, format, dtype: format != "binary")
+    half, ternary = torch.empty(2, 384).half(), weight_of("ternary-128", 8, 384)
+    assert gpu.suits(half, ternary)
+    assert gpu.suits(half, weight_of("int8-row", 8, 384))
+    assert not gpu.suits(half, weight_of("int8-48", 8, 384))
+    assert not gpu.suits(half.float(), ternary)
+    assert not gpu.suits(half, weight_of("binary-128", 8, 384))
+    assert [message.rsplit(": ", 1)[1] for message in caplog.messages] == [
+        "a weight-only product does not take torch.float16 in groups of 48.",
+        "a weight-only product does not take torch.float32 in groups of 128.",
+        "the weight-only binary product is wrong on this card; please report it.",
+    ]
