@@ -9,6 +9,7 @@ from torch import Tensor
 from imagegen_kernels import (
     attention,
     card,
+    doubling_conv,
     gated_residual,
     matmul,
     matmul_residual,
@@ -26,6 +27,7 @@ from imagegen_kernels.formats import (
     pack_ternary,
     quantize_binary,
     quantize_conv,
+    quantize_doubling,
     quantize_int4,
     quantize_int8,
     quantize_ternary,
@@ -64,8 +66,14 @@ def convolved(x: Tensor, weight: Tensor) -> Tensor:
     return silu_conv(x.float().transpose(1, 2).reshape(B, C, S, 1), conv)
 
 
+def doubled(x: Tensor, weight: Tensor) -> Tensor:
+    conv = quantize_doubling(weight.float().view(-1, 1, 1, 1).repeat(1, 3, 4, 4))
+    return doubling_conv(x.float().transpose(1, 2).reshape(B, C, S, 1), conv)
+
+
 OPS: dict[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {
     "attention": lambda x, v: attention(heads(x), heads(x), heads(x)),
+    "doubling_conv": doubled,
     "gated_residual": lambda x, v: gated_residual(x, v, x.flip(1)),
     "modulate": lambda x, v: modulate(x, v, v),
     "qk_rope": lambda x, v: rotated(x, v[:D]),
