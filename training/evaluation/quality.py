@@ -43,11 +43,6 @@ class Answers:
     pictures: NDArray[np.uint8]
     verdicts: Verdicts
 
-    def first(self, count: int) -> "Answers":
-        """The answers to the first `count` questions."""
-        rows = np.arange(count)
-        return Answers(self.asked[:count], self.prompts[:count], self.pictures[:count], self.verdicts[rows])
-
 
 class Quality:
     """The photos, the judge, and the held-out products that models are asked for.
@@ -112,16 +107,14 @@ class Quality:
         _, features = self.classifier.judge(self.photos.pixels[rows])
         return {"n": len(rows), **self._closeness(features)}
 
-    def language_report(self, painter: Painter, english: Answers, count: int | None = None) -> dict[str, Any]:
-        """The same (the first `count`) products and seeds in Portuguese and Spanish; points of difference."""
+    def language_report(self, painter: Painter, english: Answers) -> dict[str, Any]:
+        """The same products and seeds asked for in Portuguese and Spanish; differences in points."""
         scores = {"en": agreement(english.verdicts, english.asked)}
-        same = english.first(count or len(english.asked))
-        reference = agreement(same.verdicts, same.asked)
         for language in LANGUAGES[1:]:
-            answers = self.ask(painter, language, len(same.asked))
+            answers = self.ask(painter, language)
             scores[language] = found = agreement(answers.verdicts, answers.asked)
             for score in ("category", "colour"):
-                found[f"{score}_points_from_english"] = round(100 * (found[score] - reference[score]), 1)
+                found[f"{score}_points_from_english"] = round(100 * (found[score] - scores["en"][score]), 1)
             found["examples"] = answers.prompts[:3]
         scores["en"]["examples"] = english.prompts[:3]
         return scores

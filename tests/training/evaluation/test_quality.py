@@ -130,12 +130,6 @@ def test_what_ships_keeps_is_told_by_language_and_of_all_pictures() -> None:
     assert ratios["all"]["colour"] == 1.0
 
 
-def test_other_languages_may_be_asked_of_fewer_products(quality: Quality) -> None:
-    languages = quality.language_report(faithful, quality.ask(faithful), 8)
-    assert [languages[language]["n"] for language in ("en", "pt", "es")] == [24, 8, 8]
-    assert languages["pt"]["category_points_from_english"] == 0
-
-
 def test_a_phase_is_added_to_the_figures_of_the_same_judge_only(quality: Quality, tmp_path: Path) -> None:
     path = tmp_path / "q.json"
     languages = quality.language_report(faithful, quality.ask(faithful))
