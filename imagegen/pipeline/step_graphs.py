@@ -9,6 +9,7 @@ step at once, and one that gives something else is not used.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -106,6 +107,9 @@ class StepGraphs:
     def _record(
         self, recorder: Recorder, shapes: tuple[object, ...], inputs: tuple[Any, ...], expected: Tensor
     ) -> None:
+        size = float(expected.float().norm())
+        if not math.isfinite(size):  # nothing to compare with; the picture will be refused
+            return
         while len(self._kept) >= GRAPHS_KEPT:
             del self._kept[next(iter(self._kept))]
         copies = _copied(inputs)
@@ -117,7 +121,7 @@ class StepGraphs:
         except RuntimeError as reason:
             self._stop(f"recording failed: {reason}")
             return
-        if not error <= TOLERANCE * float(expected.float().norm()):
+        if not error <= TOLERANCE * size:
             self._stop("a replay gave something else than the step it records; please report it")
             return
         self.nbytes = recorded.nbytes + (self.nbytes if beside is not None else 0)

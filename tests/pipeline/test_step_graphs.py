@@ -134,6 +134,18 @@ def test_what_cannot_be_recorded_runs_as_it_is_and_says_so_once(
     assert graphs.nbytes == 0
 
 
+def test_a_step_that_overflows_is_not_recorded(
+    transformer: Transformer, caplog: pytest.LogCaptureFixture
+) -> None:
+    player = Player()
+    graphs = StepGraphs(transformer, player)
+    rotary, modulation = transformer.rotary(3, 2, 2), transformer.modulations(torch.tensor([500.0]))[0]
+    assert graphs(torch.full((1, 4, 8), torch.nan), torch.randn(1, 3, 32), modulation, rotary).isnan().all()
+    assert (player.records, caplog.messages) == (0, [])
+    picture(transformer, graphs)
+    assert player.records == 1
+
+
 def test_without_a_recorder_nothing_is_recorded(transformer: Transformer) -> None:
     graphs = StepGraphs(transformer, None)
     assert torch.equal(picture(transformer, graphs), picture(transformer, None))
