@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from imagegen.errors import CheckpointInvalid, SettingsInvalid
-from imagegen.networks.quantized_conv import QuantizedConv
+from imagegen.networks.quantized_conv import QuantizedConv, QuantizedDoubling
 from imagegen.networks.quantized_linear import QuantizedLinear
 from imagegen.weights.catalog import read_card
 from imagegen.weights.load import Components, load_components
@@ -113,7 +113,9 @@ def test_a_small_decoder_is_quantised_where_the_processor_multiplies_int8(
     convolution = "up_blocks.0.resnets.0.conv1"
     assert isinstance(decoder.get_submodule(convolution), QuantizedConv)
     narrow = torch.bfloat16 if native else torch.float32
-    assert decoder.get_parameter("up_blocks.0.upsamplers.0.conv.weight").dtype == narrow
+    doubling = decoder.get_submodule("up_blocks.0.upsamplers.0.conv")
+    assert isinstance(doubling, QuantizedDoubling)
+    assert doubling.narrow == narrow
     for wide in ("up_blocks.0.resnets.0.norm1", "conv_in", "conv_norm_out", "conv_out"):
         assert decoder.get_parameter(f"{wide}.weight").dtype == torch.float32
     asked = load(tiny_checkpoint, torch.float32).autoencoder.decoder
