@@ -30,7 +30,7 @@ from PIL import Image
 from benchmarks.cut_out_scores import Alpha, scores, summary
 from benchmarks.cut_out_sheet import Drawn, draw_worst
 from benchmarks.machine import describe_machine, write_results
-from benchmarks.plain_photos import PALE, composite_foregrounds, plain_photo
+from benchmarks.plain_photos import HIDDEN, PALE, composite_foregrounds, plain_photo
 from imagegen_postprocess.background.cut_out import cut_out
 from imagegen_postprocess.background.models import Models
 from imagegen_postprocess.subject import Subject
@@ -249,10 +249,12 @@ def _rounded(row: dict[str, float]) -> dict[str, float]:
 
 
 def _by_sheet(cases: list[Case], rows: list[dict[str, float]]) -> dict[str, str]:
-    """How many pictures reach IoU 0.98, by the kind of sheet, and where the outline is hardly to be seen."""
+    """How many pictures reach IoU 0.98: by sheet, by how far the outline can be seen, by product's origin."""
     good: dict[str, list[bool]] = {}
     for case, row in zip(cases, rows, strict=True):
-        for kind in (case.sheet, "pale outline" if case.contrast < PALE else "clear outline"):
+        outline = "hidden" if case.contrast < HIDDEN else "pale" if case.contrast < PALE else "clear"
+        product = "held-out product" if case.name.startswith("held-out") else "composites' product"
+        for kind in (case.sheet, f"{outline} outline", product):
             good.setdefault(kind, []).append(row["iou"] >= 0.98)
     return {kind: f"{sum(reached)} of {len(reached)}" for kind, reached in sorted(good.items())}
 

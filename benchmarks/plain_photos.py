@@ -27,6 +27,7 @@ FILL = (0.55, 0.92)  # of the frame, by the product
 SHAPES = (1.0, 1.0, 0.75, 1.33)  # width to height
 EDGE = 1.5  # pixels over which an enlarged outline rises from 0 to 1
 PALE = 12.0  # Delta E between rim and sheet below which an outline is hardly to be seen
+HIDDEN = 6.0  # Delta E below which half of an outline cannot be told from noise and compression: camouflage
 _RIM = 2.0  # pixels of a cut-out that hold some of its old background
 _GAMMA = 2.2
 

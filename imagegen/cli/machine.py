@@ -99,12 +99,12 @@ def cut_out_models(settings: Settings) -> list[dict[str, Any]]:
     """Every cut-out network that can be named: `name`, `licence`, `commercial`, `present` (its file is on
     this machine; imagegen never downloads one) and `allowed`."""
     from imagegen_postprocess.background.models import BUNDLED, LICENCES
-    from imagegen_postprocess.background.network import FILE
+    from imagegen_postprocess.background.network import FILE, SHEET_FILE
     from imagegen_postprocess.background.rembg import find_model_file
 
     found = []
     for name, licence in LICENCES.items():
-        present = FILE.is_file() if name == BUNDLED else False
+        present = name == BUNDLED and FILE.is_file() and SHEET_FILE.is_file()
         if name != BUNDLED:
             with suppress(FinishingError):
                 find_model_file(name, settings.models_dir)

@@ -5,13 +5,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegen_postprocess.background.network import LEAST, MOST, coverage, expected_overlap, seen_size
-from tests.imagegen_postprocess.drawn import bag
+from imagegen_postprocess.background.network import (
+    CLOSE_SIDE,
+    LEAST,
+    MOST,
+    WEIGHTS,
+    coverage,
+    coverage_on_sheet,
+    expected_overlap,
+    seen_size,
+)
+from tests.imagegen_postprocess.drawn import bag, photograph
 from tests.imagegen_postprocess.textured import before_a_texture
 
 
@@ -34,6 +44,21 @@ def test_a_product_before_a_texture_is_found() -> None:
     truth = alpha > 0.5
     assert found.shape == truth.shape == (320, 320)
     assert (found & truth).sum() / (found | truth).sum() > 0.85
+
+
+def test_a_product_on_a_sheet_is_seen_at_more_pixels_where_it_has_them() -> None:
+    for side, seen in ((256, 320), (400, 384), (900, CLOSE_SIDE)):
+        product = bag(side)
+        found = coverage_on_sheet(np.asarray(photograph(product, (246, 246, 246), seed=3)), 1) > 0.5
+        truth = cv2.resize(product.alpha, (seen, seen), interpolation=cv2.INTER_AREA) > 0.5
+        assert found.shape == (seen, seen)
+        assert (found & truth).sum() / (found | truth).sum() > 0.9
+
+
+def test_all_bundled_networks_stay_small() -> None:
+    files = list(WEIGHTS.glob("*.onnx"))
+    assert len(files) == 2
+    assert sum(file.stat().st_size for file in files) < 6_000_000
 
 
 def test_the_expected_overlap_falls_with_doubt() -> None:

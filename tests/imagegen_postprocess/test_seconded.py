@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from imagegen_postprocess.background.cut_out import cut_out
-from imagegen_postprocess.background.seconded import second
+from imagegen_postprocess.background.seconded import scenery, second, with_certain_patches
 from imagegen_postprocess.background.sheet import look_behind
 from imagegen_postprocess.subject import Mask, Pixels, Plane, Subject
 from tests.imagegen_postprocess.drawn import bag, photograph, watch
@@ -58,6 +58,44 @@ def test_what_is_out_of_focus_and_unseen_is_scenery() -> None:
     found = second(look_behind(pixels), coarse(bag().solid))
     assert not found.regions.product[190, 10]
     assert found.refused > 0.05
+
+
+def test_scenery_as_dark_as_the_product_is_told_from_it() -> None:
+    """Both are one patch of even colour, which `second` fills: so it is asked before."""
+    pixels = np.full((256, 256, 3), WHITE, np.uint8)
+    pixels[90:140, 90:200] = (30, 28, 30)
+    pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 4), np.uint8)
+    solid = np.zeros((256, 256), bool)
+    solid[120:230, 60:220] = True
+    pixels[solid] = (30, 28, 30)
+    sheet, answer = look_behind(pixels), coarse(solid)
+    assert scenery(sheet, answer) > 2 * second(sheet, answer).refused
+    alone = np.where(solid[..., None], pixels, np.uint8(WHITE[0]))
+    assert scenery(look_behind(alone), answer) < 0.05
+
+
+def test_a_patch_is_filled_to_its_edges() -> None:
+    """The network took most of an even panel in its frame, and left a corner of it out."""
+    pixels, solid = np.full((256, 256, 3), WHITE, np.uint8), np.zeros((256, 256), bool)
+    solid[50:200, 60:190] = True
+    pixels[solid] = (60, 90, 80)
+    pixels[62:188, 72:178] = (222, 222, 222)
+    seen = solid.copy()
+    seen[62:95, 72:110] = False
+    assert overlap(second(look_behind(pixels), coarse(seen)).regions.product, solid) > 0.98
+
+
+def test_what_the_first_look_was_certain_of_stays() -> None:
+    """The second network opened a dial as white as the paper; a gap that the first doubted stays open."""
+    whole = np.zeros((96, 96), np.float32)
+    whole[20:76, 20:76] = 1
+    opened = whole.copy()
+    opened[30:40, 30:40] = opened[55:65, 55:65] = 0
+    first = whole.copy()
+    first[50:70, 50:70] = 0.7
+    kept = with_certain_patches(opened, first)
+    assert kept[30:40, 30:40].min() > 0.98
+    assert kept[55:65, 55:65].max() == 0
 
 
 @pytest.mark.parametrize("keep_shadow", [True, False])

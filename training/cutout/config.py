@@ -11,8 +11,9 @@ class CutOutConfig:
     """catalogue, photos: parquets, relative to the data folder. seconds: of training, wall time.
 
     encoder_share: of the learning rate, for the encoder, which starts from ImageNet. ema_halflife: of the
-    moving average, in samples. shapes: [width, height] of the batches in pixels, multiples of 32; each batch
-    draws one.
+    moving average, in samples. on_sheets: share of pictures on a shop's plain sheet, 0..1. frozen_stages: of
+    the encoder, 0 to 6, that stay as they were. shapes: [width, height] of the batches in pixels, multiples
+    of 32; each batch draws one.
     """
 
     seed: int
@@ -25,6 +26,8 @@ class CutOutConfig:
     learning_rate: float
     encoder_share: float
     ema_halflife: int
+    on_sheets: float
+    frozen_stages: int
     shapes: list[list[int]]
 
 

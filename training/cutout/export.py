@@ -1,4 +1,4 @@
-"""Write the network as ONNX: weights in half precision (half the file), sums in single precision.
+"""Write the network as ONNX: small weights in float16, large ones in int8, sums in single precision.
 
 onnxruntime turns the weights into float32 once, when it loads the file.
 """
@@ -14,26 +14,38 @@ from torch.nn import functional
 from training.cutout.network import DEVIATION, MEAN, CutOutNetwork
 
 OPSET = 17
-FILE = "cutout.onnx"
+LARGE = 20_000  # entries from which a weight is kept in int8
 EXAMPLE = (1, 320, 320, 3)
 
 
-class HalfConvolution(nn.Module):
-    """A convolution whose weight is kept in float16 and widened before use."""
+class PackedConvolution(nn.Module):
+    """A convolution whose weight is kept in int8 with a scale for each output channel, or in float16.
+
+    Only large weights are rounded to int8: with all of them the outlines were worse (boundary F on 35
+    composites 0.896 instead of 0.900).
+    """
 
     weight: Tensor
+    scale: Tensor
     bias: Tensor
 
     def __init__(self, of: nn.Conv2d) -> None:
         super().__init__()
         assert of.bias is not None
-        self.register_buffer("weight", of.weight.detach().half())
+        weight = of.weight.detach()
+        scale = weight.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12) / 127
+        self.small = weight.numel() < LARGE
+        self.register_buffer(
+            "weight", weight.half() if self.small else (weight / scale).round().to(torch.int8)
+        )
+        self.register_buffer("scale", scale)
         self.register_buffer("bias", of.bias.detach())
         self.stride, self.padding, self.groups = of.stride, of.padding, of.groups
 
     def forward(self, x: Tensor) -> Tensor:
-        padding = cast("tuple[int, ...]", self.padding)
-        return functional.conv2d(x, self.weight.float(), self.bias, self.stride, padding, groups=self.groups)
+        padding, weight = cast("tuple[int, ...]", self.padding), self.weight.float()
+        weight = weight if self.small else weight * self.scale
+        return functional.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups)
 
 
 class Deployed(nn.Module):
@@ -48,11 +60,10 @@ class Deployed(nn.Module):
         return torch.sigmoid(self.network(x))[:, 0]
 
 
-def export(network: CutOutNetwork, target: Path) -> Path:
-    """Write `target`/cutout.onnx and return its path. `network` keeps its weights, but halved."""
-    _halve(network)
-    target.mkdir(parents=True, exist_ok=True)
-    path = target / FILE
+def export(network: CutOutNetwork, path: Path) -> Path:
+    """Write `path` (ONNX) and return it. `network` keeps its weights, but rounded."""
+    _pack(network)
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".partial")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter is the one that needs no further package
@@ -71,9 +82,9 @@ def export(network: CutOutNetwork, target: Path) -> Path:
     return path
 
 
-def _halve(module: nn.Module) -> None:
+def _pack(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, nn.Conv2d):
-            setattr(module, name, HalfConvolution(child))
+            setattr(module, name, PackedConvolution(child))
         else:
-            _halve(child)
+            _pack(child)

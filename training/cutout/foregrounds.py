@@ -55,7 +55,7 @@ def prepare_foregrounds(parquet: Path, target: Path) -> None:
         if seen % 500 == 0:
             log.info("%d photos, %d kept", seen, sum(map(len, found.values())))
     for split, pictures in found.items():
-        _write(target / f"{split}.npz", pictures)
+        write_foregrounds(target / f"{split}.npz", pictures)
 
 
 def read_foregrounds(path: Path) -> Foregrounds:
@@ -89,7 +89,8 @@ def _png(rgba: Pixels) -> bytes:
     return bytes(cv2.imencode(".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA))[1].tobytes())
 
 
-def _write(path: Path, pictures: list[bytes]) -> None:
+def write_foregrounds(path: Path, pictures: list[bytes]) -> None:
+    """Atomically write encoded cut-outs for `read_foregrounds`."""
     bounds = np.cumsum([0] + [len(picture) for picture in pictures])
     draft = path.with_suffix(".partial")
     with draft.open("wb") as stream:

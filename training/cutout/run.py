@@ -18,10 +18,11 @@ from training.cutout.fit import fit
 from training.cutout.foregrounds import prepare_foregrounds, read_foregrounds
 from training.cutout.network import CutOutNetwork, start_from_imagenet
 from training.cutout.scenes import Scenes, read_photos
+from training.cutout.screening import screen_foregrounds
 from training.state import load_state
 
-PHASES = ("foregrounds", "fit", "export")
-TARGET = Path("postprocess/imagegen_postprocess/background/network")
+PHASES = ("foregrounds", "screen", "fit", "export")
+TARGET = Path("postprocess/imagegen_postprocess/background/weights/cutout.onnx")
 
 
 def main() -> None:
@@ -29,7 +30,10 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder with products/")
     parser.add_argument("--work", type=Path, required=True, help="folder for cut-outs and states")
-    parser.add_argument("--target", type=Path, default=TARGET, help="folder of the network to write")
+    parser.add_argument(
+        "--start", type=Path, help="state of an earlier run to start from, instead of ImageNet"
+    )
+    parser.add_argument("--target", type=Path, default=TARGET, help="file of the network to write (ONNX)")
     parser.add_argument("--phase", choices=PHASES, action="append", help="only these (default: all in order)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
@@ -37,14 +41,27 @@ def main() -> None:
     torch.set_num_threads(config.threads)
     cv2.setNumThreads(config.threads)
     torch.manual_seed(config.seed)
-    state = arguments.work / "cutout.pt"
+    state, foregrounds = arguments.work / "cutout.pt", arguments.work / "foregrounds"
     for phase in arguments.phase or PHASES:
         if phase == "foregrounds":
-            prepare_foregrounds(arguments.data / config.catalogue, arguments.work / "foregrounds")
+            prepare_foregrounds(arguments.data / config.catalogue, foregrounds)
+        elif phase == "screen":
+            if config.on_sheets:
+                screen_foregrounds(foregrounds / "train.npz", foregrounds / "clean.npz")
         elif phase == "fit":
-            network = CutOutNetwork()
-            start_from_imagenet(network, imagenet_weights())
-            fit(network, composer(config, arguments.data, arguments.work, held_out=False), config, state)
+            if arguments.start:
+                network = trained(arguments.start)
+            else:
+                network = CutOutNetwork()
+                start_from_imagenet(network, imagenet_weights())
+            clean = read_foregrounds(foregrounds / "clean.npz") if config.on_sheets else None
+            fit(
+                network,
+                composer(config, arguments.data, arguments.work, held_out=False),
+                clean,
+                config,
+                state,
+            )
         else:
             export(trained(state), arguments.target)
 

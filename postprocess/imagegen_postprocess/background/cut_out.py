@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from imagegen_postprocess.background.closeup import closer, window_around
 from imagegen_postprocess.background.decontaminate import clean_colours
 from imagegen_postprocess.background.models import BUNDLED, Models, require_allowed
-from imagegen_postprocess.background.network import coverage, expected_overlap
+from imagegen_postprocess.background.network import coverage, coverage_on_sheet, expected_overlap
 from imagegen_postprocess.background.people import may_hold_people
 from imagegen_postprocess.background.plain import (
     SMALLEST_PRODUCT,
@@ -17,7 +18,7 @@ from imagegen_postprocess.background.plain import (
     drawn_on,
 )
 from imagegen_postprocess.background.refine import refine
-from imagegen_postprocess.background.seconded import Seconded, second
+from imagegen_postprocess.background.seconded import scenery, second, with_certain_patches
 from imagegen_postprocess.background.sheet import Sheet, look_behind
 from imagegen_postprocess.errors import DependencyMissing
 from imagegen_postprocess.report import Detail, StepNote
@@ -87,9 +88,9 @@ def _auto(subject: Subject, models: Models, keep_shadow: bool) -> tuple[Subject,
             return plain, note
         raise
     if sheet.plainness >= PLAIN_ENOUGH and (answer > 0.5).mean() >= SMALLEST_PRODUCT:
-        both = second(sheet, answer)
-        if both.refused <= SCENERY:
-            return _seconded(subject, sheet, both, answer, keep_shadow)
+        seconded = _seconded(subject, sheet, answer, models, keep_shadow)
+        if seconded is not None:
+            return seconded
     cut, other = _drawn(subject, answer)
     if cut.alpha is None:
         plain, note = cut_out_plain(subject, keep_shadow=keep_shadow, sheet=sheet)
@@ -99,23 +100,41 @@ def _auto(subject: Subject, models: Models, keep_shadow: bool) -> tuple[Subject,
 
 
 def _seconded(
-    subject: Subject, sheet: Sheet, both: Seconded, answer: Plane, keep_shadow: bool
-) -> tuple[Subject, StepNote]:
+    subject: Subject, sheet: Sheet, answer: Plane, models: Models, keep_shadow: bool
+) -> tuple[Subject, StepNote] | None:
+    """Sheet and network together, looking closer where there is room; None where there is scenery."""
+    if scenery(sheet, answer) > SCENERY:
+        return None
+    window = window_around(sheet, answer, subject.width, subject.height)
+    part = subject
+    if window is not None:
+        part, sheet = Subject(window.cut(subject.pixels)), closer(sheet, subject.pixels, window)
+        answer = window.seen(answer, subject.width, subject.height)
+    answer = with_certain_patches(coverage_on_sheet(part.pixels, models.threads), answer)
+    both = second(sheet, answer)
+    if both.refused > SCENERY:
+        return None
     confidence = _confidence(answer)
+    drawn = drawn_on(sheet, part, both.regions, keep_shadow=keep_shadow)
+    size = float(both.regions.product.mean())
+    if window is not None:
+        drawn = window.laid(drawn, subject.width, subject.height)
+        size *= part.width * part.height / (subject.width * subject.height)
     detail: Detail = {"method": "plain", "confidence": round(confidence, 3)}
     detail |= sheet.measures()
     detail |= {
         "plainness": round(sheet.plainness, 3),
         "mode": "outline",
         "seconded": BUNDLED,
+        "closer": window is not None,
         "added": round(both.added, 3),
         "refused": round(both.refused, 3),
         "support": round(both.regions.support, 3),
-        "product_share": round(float(both.regions.product.mean()), 4),
+        "product_share": round(size, 4),
         "holes": both.regions.holes,
     }
     note = "the product touches the border" if sheet.backdrop.touched > TOUCHING else ""
-    return drawn_on(sheet, subject, both.regions, keep_shadow=keep_shadow), StepNote(True, detail, note)
+    return drawn, StepNote(True, detail, note)
 
 
 def _drawn(subject: Subject, answer: Plane) -> tuple[Subject, StepNote]:

@@ -22,6 +22,12 @@ BARE = 0.4  # of the tolerance: median difference of a patch from the sheet, bel
 # On 150 composites of training products every gap that the network had filled lay below 0.35, every white
 # part of a product but one above 0.43.
 CERTAIN = 0.985  # mean of the network's answer from which a patch is product: a dial as white as the paper
+# A narrow gap is mixed with its rims: its patch may differ more where the network is less sure of it.
+NARROW_REACH, NARROW = 2.0, 1.2  # of the tolerance: most difference of its pixels, of its median
+UNSURE = 0.8  # mean of the network's answer
+SUSPECTED = 0.35  # the network's answer from which what differs is product, also in the colour of a shadow
+EDGE = 1.4  # Delta E per pixel: an outline that runs where colours change less is none
+WHOLE_PATCH = 30  # pixels of a patch of even colour, from which on it is filled
 SMALLEST_PATCH = 6  # pixels
 HALF_COVERED = 0.5  # of the strongest difference nearby: from here on a pixel is more product than sheet
 ENCLOSED = (
@@ -44,20 +50,36 @@ class Seconded:
     refused: float
 
 
+def scenery(sheet: Sheet, answer: Plane) -> float:
+    """Things that differ from the sheet but are no product, as a share of what the network took for product.
+
+    sheet, answer: as for `second`. Asked before it, because that fills patches: a shoe out of focus behind a
+    box as dark as itself is one patch with it.
+    """
+    distance = sheet.backdrop.distance(sheet.lab)
+    seen = _enlarged(answer, distance)
+    product = seen > 0.5
+    shade = shadow_hued(sheet.small, sheet.backdrop)
+    differs, peak = _differing(distance, sheet.tolerance)
+    _, refused = _sorted_out(differs & ~product & ~shade, product, seen, distance, peak)
+    return float(refused.sum()) / max(1.0, float(product.sum()))
+
+
 def second(sheet: Sheet, answer: Plane) -> Seconded:
     """sheet: of the picture. answer: the network's coverage, float32 [h, w] in 0..1, of the same picture."""
     distance, tolerance = sheet.backdrop.distance(sheet.lab), sheet.tolerance
-    height, width = distance.shape
-    seen = np.asarray(cv2.resize(answer, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-    product = seen > 0.5
-    bare = _bare(product & (distance < tolerance), seen, distance, tolerance)
+    seen = _enlarged(answer, distance)
+    product = _to_its_edges(seen > 0.5, seen, sheet)
+    relative = distance / np.float32(tolerance)
+    bare = _bare(product & (relative < 1), seen, relative, BARE, CERTAIN)
+    bare |= _bare(product & (relative < NARROW_REACH), seen, relative, NARROW, UNSURE)
     shade = shadow_hued(sheet.small, sheet.backdrop)
-    peak = np.asarray(cv2.dilate(distance, np.ones((5, 5), np.uint8)), np.float32)
-    other = ~product & ~shade & (distance > 2 * tolerance + 3) & (distance >= HALF_COVERED * peak)
-    added, refused = _sorted_out(other, product, seen, distance, peak)
+    differs, peak = _differing(distance, tolerance)
+    added, refused = _sorted_out(differs & ~product & ~shade, product, seen, distance, peak)
+    added |= differs & ~product & (seen > SUSPECTED)
     whole = (product & ~bare) | added
     # What the product encloses is sheet, bare or shaded, or the product's own.
-    whole |= filled(whole) & ~bare & (distance > ENCLOSED)
+    whole |= filled(whole) & ~bare & (distance > ENCLOSED) & (~shade | (seen > SUSPECTED))
     certain = certain_backdrop(distance, tolerance)
     beside = touching(~(whole | certain | bare) & shade, grow(whole, 3))
     closed = filled(whole)
@@ -70,8 +92,62 @@ def second(sheet: Sheet, answer: Plane) -> Seconded:
     )
 
 
-def _bare(candidates: Mask, seen: Plane, distance: Plane, tolerance: float) -> Mask:
-    """The patches of sheet within or beside the product; never what the network is sure of."""
+def with_certain_patches(near: Plane, first: Plane) -> Plane:
+    """The closer look, float32 [h, w], but for what it opened and the first look was certain of.
+
+    To the second network a dial as white as the paper is a gap: it was taught on cut-outs without them.
+    first: the first network's answer about the same part of the picture, float32 of any size.
+    """
+    product = near > 0.5
+    known = _enlarged(first, near)
+    open_ = filled(product) & ~product
+    count, labels = cv2.connectedComponents(open_.astype(np.uint8), connectivity=4)
+    sums, areas = np.bincount(labels.ravel(), known.ravel(), count), np.bincount(labels.ravel(), None, count)
+    certain = sums / np.maximum(areas, 1) >= CERTAIN
+    certain[0] = False
+    return np.where(certain[labels], np.maximum(near, known), near).astype(np.float32)
+
+
+def _enlarged(answer: Plane, like: Plane) -> Plane:
+    height, width = like.shape
+    return np.asarray(cv2.resize(answer, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _differing(distance: Plane, tolerance: float) -> tuple[Mask, Plane]:
+    """What certainly is no bare sheet, and the strongest difference near each pixel, Delta E."""
+    peak = np.asarray(cv2.dilate(distance, np.ones((5, 5), np.uint8)), np.float32)
+    return (distance > 2 * tolerance + 3) & (distance >= HALF_COVERED * peak), peak
+
+
+def _to_its_edges(product: Mask, seen: Plane, sheet: Sheet) -> Mask:
+    """The product with those patches of even colour filled of which the network took the greater part.
+
+    A patch is bounded by edges. What reaches the border is the sheet and stays as it is: beside white parts
+    on white no edge is seen.
+    """
+    calm = np.asarray(cv2.GaussianBlur(sheet.lab, (0, 0), 0.7), np.float32)
+    across, down = (cv2.Sobel(calm, cv2.CV_32F, *way, scale=1 / 8) for way in ((1, 0), (0, 1)))
+    steps = np.sqrt(np.einsum("ijk,ijk->ij", across, across) + np.einsum("ijk,ijk->ij", down, down))
+    even = (steps < max(EDGE, 0.8 * sheet.backdrop.noise)).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(even, connectivity=4)
+    labels, areas = np.asarray(labels), np.asarray(stats)[:, cv2.CC_STAT_AREA]
+    sums = (np.bincount(labels.ravel(), plane.ravel(), count) for plane in (product.astype(np.float32), seen))
+    taken, mean = (total / np.maximum(areas, 1) for total in sums)
+    chosen = (areas >= WHOLE_PATCH) & (taken < 1) & (mean > 0.5)
+    chosen[0] = False
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        chosen[edge] = False
+    # Closed: the speckles of its texture belong to it.
+    patches = cv2.morphologyEx(chosen[labels].astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    return product | (np.asarray(patches) > 0)
+
+
+def _bare(candidates: Mask, seen: Plane, relative: Plane, most: float, certain: float) -> Mask:
+    """The patches of sheet within or beside the product.
+
+    relative: distance as a share of the tolerance. most: median of it in a patch of sheet. certain: mean of
+    the network's answer from which a patch is product all the same.
+    """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(candidates.astype(np.uint8), connectivity=4)
     labels = np.asarray(labels)
     chosen = np.zeros(count, bool)
@@ -81,8 +157,8 @@ def _bare(candidates: Mask, seen: Plane, distance: Plane, tolerance: float) -> M
             continue
         part = np.s_[top : top + height, left : left + width]
         patch = labels[part] == index
-        like_sheet = float(np.median(distance[part][patch])) < BARE * tolerance
-        chosen[index] = like_sheet and float(seen[part][patch].mean()) < CERTAIN
+        like_sheet = float(np.median(relative[part][patch])) < most
+        chosen[index] = like_sheet and float(seen[part][patch].mean()) < certain
     return np.asarray(chosen[labels])
 
 

@@ -70,7 +70,7 @@ class Sheet:
 
 def look_behind(pixels: Pixels) -> Sheet:
     """Fit a sheet to the border of a picture, uint8 sRGB [H, W, 3]."""
-    small = _reduced(pixels)
+    small = reduced(pixels)
     lab = to_lab(small)
     backdrop = fit_backdrop(lab)
     if not _is_plain(backdrop):
@@ -79,7 +79,8 @@ def look_behind(pixels: Pixels) -> Sheet:
     return Sheet(small, lab, backdrop, _plainness(backdrop))
 
 
-def _reduced(pixels: Pixels) -> Pixels:
+def reduced(pixels: Pixels) -> Pixels:
+    """A picture of at most WORKING_SIDE pixels a side, uint8 sRGB."""
     shrink = WORKING_SIDE / max(pixels.shape[:2])
     if shrink >= 1:
         return pixels
