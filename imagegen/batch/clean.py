@@ -59,6 +59,13 @@ class _Text(HTMLParser):
         if not self._dropped:
             self._blocks[-1] += data
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """As a browser reads it: what begins like one and has no name it knows, "<![0", is a comment."""
+        try:
+            return super().parse_marked_section(i, report)
+        except AssertionError:  # what Python 3.11's parser says of it
+            return self.parse_bogus_comment(i)
+
     def text(self) -> str:
         blocks = [block.strip() for block in self._blocks if block.strip()]
         ended = [block if block[-1] in ".!?:;,…" else block + "." for block in blocks[:-1]]

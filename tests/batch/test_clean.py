@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imagegen.batch.clean import MAX_HTML, plain_text, summary, tidy, without_noise
@@ -21,6 +21,7 @@ from imagegen.batch.clean import MAX_HTML, plain_text, summary, tidy, without_no
         ("Tênis <b>azul</b> de <i>couro</i>", "Tênis azul de couro"),
         ("<style>p{}</style>", ""),
         ("plain", "plain"),
+        ("blue<![if !mso]> bag<![endif]><![0 shoe>", "blue bag"),
     ],
 )
 def test_html_becomes_sentences(html: str, text: str) -> None:
@@ -29,6 +30,9 @@ def test_html_becomes_sentences(html: str, text: str) -> None:
 
 @settings(deadline=None)  # a loaded machine is no failure
 @given(st.text() | st.text("<>/&;pb !-[]\"'="))
+@example("<![0")
+@example("<![0]>shoe")
+@example("<![p[x]]>")
 def test_any_text_is_survived(html: str) -> None:
     text = plain_text(html)
     assert "  " not in text
