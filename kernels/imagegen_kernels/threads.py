@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-JOB = 16
+JOB = 24
 """int64 numbers a job has at most."""
 
 

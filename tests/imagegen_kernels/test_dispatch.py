@@ -30,7 +30,7 @@ def test_every_op_gives_an_account(device: str) -> None:
     account = dispatch.describe(device)
     assert [op for op, _, _ in account] == list(imagegen_kernels.OPS)
     for _, implementation, why in account:
-        assert implementation in {"int8", "cpu", "sdpa", "torch", "triton", "reference"}
+        assert implementation in {"int8", "avx2", "cpu", "sdpa", "torch", "triton", "reference"}
         assert len(why) > 10
     if device == "cuda" and card.refusal() is not None:
         assert {name for _, name, _ in account} == {"reference", "sdpa"}
@@ -42,6 +42,7 @@ def test_another_device_is_refused() -> None:
 
 
 def test_the_account_of_matmul_is_what_runs() -> None:
-    from imagegen_kernels.matmul import cpu
+    from imagegen_kernels.matmul import avx2, cpu
 
-    assert dispatch.describe("cpu")[0][1] == ("int8" if cpu.is_exact() else "reference")
+    expected = "int8" if cpu.is_exact() else "avx2" if avx2.is_exact() else "reference"
+    assert dispatch.describe("cpu")[0][1] == expected

@@ -36,4 +36,4 @@ def test_without_pytorchs_pool_the_caller_does_all(monkeypatch: pytest.MonkeyPat
 
 def test_a_job_with_too_many_arguments_is_refused() -> None:
     with pytest.raises(IndexError):
-        pool.run(0, 1, 1, *range(13))
+        pool.run(0, 1, 1, *range(pool.JOB - 3))

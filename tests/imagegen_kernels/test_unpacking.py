@@ -17,7 +17,7 @@ from imagegen_kernels.formats import (
     quantize_int8,
     quantize_ternary,
 )
-from imagegen_kernels.matmul import blocked, cpu, reference, unpacking
+from imagegen_kernels.matmul import avx2, blocked, cpu, reference, unpacking
 from imagegen_kernels.matmul_swiglu import reference as specification
 
 
@@ -39,13 +39,23 @@ WEIGHTS: dict[str, Callable[[Tensor], PackedWeight]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not cpu.is_exact():
+IS_EXACT = cpu.is_exact
+
+
+@pytest.fixture(autouse=True, params=["int_mm", "avx2"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to multiply, whichever this CPU would take; nothing is small."""
+    chosen: str = request.param
+    codes = torch.full((32, 64), 127, dtype=torch.int8)
+    if chosen == "avx2" and not avx2.is_exact():
+        pytest.skip("this CPU has no AVX2")
+    if chosen == "int_mm" and not torch.equal(torch._int_mm(codes, codes.T), codes.int() @ codes.int().T):
         pytest.skip("this CPU has no exact 8-bit product")
+    monkeypatch.setattr(cpu, "is_exact", lambda: chosen == "int_mm")
     monkeypatch.setattr(cpu, "KEPT_CODES", 0)
     monkeypatch.setattr(blocked, "TOKENS", 48)
     monkeypatch.setattr(unpacking, "ROWS", 64)
+    return chosen
 
 
 def dense(n: int = 192, k: int = 512) -> Tensor:
@@ -109,11 +119,20 @@ def test_every_format_runs(name: str) -> None:
     assert torch.equal(matmul(x, weight, bias), reference.matmul(x, weight, bias))
 
 
-def test_a_shape_that_does_not_suit_the_product_is_kept() -> None:
+def test_a_shape_that_does_not_suit_the_product_is_kept(way: str) -> None:
     weight = quantize_ternary(dense(n=190))
-    x = torch.randn(3, 512)
+    assert isinstance(cpu.prepared(weight), cpu.Kept if way == "int_mm" else unpacking.Unpacked)
+    if way == "avx2":
+        x = torch.randn(3, 512)
+        assert torch.equal(matmul(x, weight), reference.matmul(x, weight))
+
+
+def test_columns_that_do_not_suit_avx2_run_the_reference(way: str) -> None:
+    if way == "int_mm":
+        pytest.skip("it takes them")
+    weight, x = quantize_int4(torch.randn(64, 160), 32), torch.randn(3, 160)
+    assert not cpu.suits(weight)
     assert torch.equal(matmul(x, weight), reference.matmul(x, weight))
-    assert isinstance(weight.prepared["cpu"], cpu.Kept)
 
 
 @pytest.mark.parametrize("ahead", [0, 64])
@@ -142,6 +161,7 @@ def test_a_small_weight_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     x, rows = torch.randn(2, 11, 512), dense()
     large = matmul_swiglu(x, quantize_ternary(rows), 64)
     monkeypatch.setattr(cpu, "KEPT_CODES", 1 << 20)
+    monkeypatch.setattr(cpu, "is_exact", IS_EXACT)
     small = matmul_swiglu(x, quantize_ternary(rows), 64)
     for one, other in zip(large, small, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)

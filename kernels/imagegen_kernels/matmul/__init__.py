@@ -12,7 +12,7 @@ from torch import Tensor
 from imagegen_kernels import card
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.inference import inference
-from imagegen_kernels.matmul import cpu, gpu, reference, traced
+from imagegen_kernels.matmul import avx2, cpu, gpu, reference, traced
 from imagegen_kernels.modulate import Modulated
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def matmul(x: Tensor | Modulated, weight: PackedWeight, bias: Tensor | None = No
         x = modulated.values()
     if torch.compiler.is_compiling():
         return _traced(x, weight, bias)
-    if x.is_cpu and cpu.is_exact():
+    if x.is_cpu and cpu.suits(weight):
         out = cpu.linear(x, cpu.prepared(weight))
     else:
         if not x.is_cpu:
@@ -88,5 +88,10 @@ def implementation(device: str) -> tuple[str, str]:
             "int8 products straight from packed weights; never run on a card yet, so the first proves it",
         )
     if not cpu.is_exact():
-        return "reference", "exact float32 blocks of int8 codes; this CPU has no 8-bit dot product (VNNI)"
+        if avx2.is_exact():
+            return (
+                "avx2",
+                "no 8-bit dot product (VNNI): large weights from packed codes, small ones in exact float32",
+            )
+        return "reference", "exact float32 blocks of int8 codes; this CPU has neither VNNI nor AVX2"
     return "int8", "oneDNN's int8 product, exact on this CPU; large weights stay packed"

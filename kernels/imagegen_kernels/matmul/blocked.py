@@ -1,6 +1,7 @@
-"""The product with a large weight, which stays packed: block by block, each unpacked, multiplied by
-`torch._int_mm`, and finished while the cache holds it.
+"""The product with a weight that stays packed: block by block, multiplied in int8, and finished while the
+cache holds it.
 
+What multiplies is `_int_mm`, for which a block is unpacked, or where that is not exact AVX2 (matmul/avx2.py).
 `_int_mm` reads codes where they lie; oneDNN's own layout takes 21 ms to make for 3072 x 3072 and its product
 is no faster. What stands around it is compiled (cpu_kernels), for it would be a fifth of the time: of 512
 tokens times 3072 x 3072, in processor ms of one Zen 4 core, the product takes 22.5, quantising 0.3 (in
@@ -9,10 +10,13 @@ PyTorch's operators 1.0), unpacking 0.2 (2.2), scaling and rounding 0.2 (0.8).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from imagegen_kernels import threads
+from imagegen_kernels.matmul import avx2
 from imagegen_kernels.matmul.unpacking import Unpacked, row_blocks
 
 TOKENS = 1536
@@ -31,9 +35,9 @@ def linear(x: Tensor, weight: Unpacked) -> Tensor:
     out = x.new_empty(len(x), len(weight.row_scale))
     if x.dtype not in _NATIVE:
         return out.copy_(linear(x.float(), weight))
-    tokens = _Tokens(x)
+    tokens = _Tokens(x, weight)
     for rows in row_blocks(weight.shape[0]):
-        tokens.multiply(weight, rows, out[:, rows])
+        tokens.multiply(rows, out[:, rows])
     return out
 
 
@@ -49,53 +53,67 @@ def linear_swiglu(x: Tensor, weight: Unpacked, plain: Tensor, gated: Tensor) -> 
         plain.copy_(wide_plain)
         gated.copy_(wide_gated)
         return
-    tokens = _Tokens(x)
+    tokens = _Tokens(x, weight)
     ahead, width = plain.shape[1], gated.shape[1]
     for rows in row_blocks(ahead):
-        tokens.multiply(weight, rows, plain[:, rows])
+        tokens.multiply(rows, plain[:, rows])
     for rows in row_blocks(width):
         gates = slice(ahead + rows.start, ahead + rows.stop)
         values = slice(gates.start + width, gates.stop + width)
-        tokens.multiply_gated(weight, gates, values, gated[:, rows])
+        tokens.multiply_gated(gates, values, gated[:, rows])
 
 
 _NATIVE = (torch.float32, torch.bfloat16)
 
 
 class _Tokens:
-    """Activations [M, K], float32 or bfloat16, as int8 codes and scales."""
+    """Activations [M, K], float32 or bfloat16, as int8 codes and scales, for rows of `weight`."""
 
-    def __init__(self, x: Tensor) -> None:
+    def __init__(self, x: Tensor, weight: Unpacked) -> None:
         from imagegen_kernels import cpu_kernels
 
-        self._kernels, (count, columns) = cpu_kernels, x.shape
+        self._kernels, self._weight, (self._count, columns) = cpu_kernels, weight, x.shape
         x = x if x.stride(1) == 1 else x.contiguous()
-        self._codes = torch.empty(max(count, FEWEST), columns, dtype=torch.int8)
-        self._codes[count:] = 0
-        self._scale = torch.empty(count)
+        codes = torch.empty(
+            self._count if weight.avx2 else max(self._count, FEWEST), columns, dtype=torch.int8
+        )
+        codes[self._count :] = 0
+        self._scale = torch.empty(self._count)
         sizes = columns, x.dtype == torch.bfloat16, x.stride(0)
-        threads.run(cpu_kernels.quantize.address, count, EACH, *sizes, x, self._codes, self._scale)
+        threads.run(cpu_kernels.quantize.address, self._count, EACH, *sizes, x, codes, self._scale)
+        self._codes: avx2.Tokens | _Plain = avx2.Tokens(codes) if weight.avx2 else _Plain(codes)
+        self._parts = parts(len(codes), TOKENS)
 
-    def multiply(self, weight: Unpacked, rows: slice, out: Tensor) -> None:
+    def multiply(self, rows: slice, out: Tensor) -> None:
         """The product with these rows of the weight, into `out` [M, R]."""
-        codes, row_scale = weight.codes(rows).T, weight.row_scale[rows]
-        for part in parts(len(self._codes), TOKENS):
-            sums = torch._int_mm(self._codes[part], codes)
-            self._finish(self._kernels.finish.address, part, out, sums, row_scale)
+        product, row_scale = self._codes.times(self._weight, rows), self._weight.row_scale[rows]
+        for part in self._parts:
+            self._finish(self._kernels.finish.address, part, out, product(part), row_scale)
 
-    def multiply_gated(self, weight: Unpacked, gates: slice, values: slice, out: Tensor) -> None:
+    def multiply_gated(self, gates: slice, values: slice, out: Tensor) -> None:
         """silu of the product with one run of rows, times the product with the other, into `out` [M, R]."""
-        gate_codes, value_codes = weight.codes(gates).T, weight.codes(values).T
-        scales = weight.row_scale[gates], weight.row_scale[values]
-        for part in parts(len(self._codes), TOKENS):
-            tokens = self._codes[part]
-            sums = torch._int_mm(tokens, gate_codes), torch._int_mm(tokens, value_codes)
+        products = [self._codes.times(self._weight, rows) for rows in (gates, values)]
+        scales = self._weight.row_scale[gates], self._weight.row_scale[values]
+        for part in self._parts:
+            sums = [product(part) for product in products]
             self._finish(self._kernels.finish_swiglu.address, part, out, *sums, *scales)
 
     def _finish(self, code: int, part: slice, out: Tensor, *operands: Tensor) -> None:
         out, scale = out[part], self._scale[part]
         sizes = out.shape[1], out.dtype == torch.bfloat16, out.stride(0)
         threads.run(code, len(out), EACH, *sizes, *operands, scale, out)
+
+
+class _Plain:
+    """int8 codes [M, K] as `_int_mm` takes them."""
+
+    def __init__(self, codes: Tensor) -> None:
+        self._codes = codes
+
+    def times(self, weight: Unpacked, rows: slice) -> Callable[[slice], Tensor]:
+        """What multiplies some of the tokens with these rows of the weight -> int32 [tokens, R]."""
+        codes = weight.codes(rows).T
+        return lambda part: torch._int_mm(self._codes[part], codes)
 
 
 def parts(count: int, most: int) -> list[slice]:

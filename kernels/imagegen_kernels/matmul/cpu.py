@@ -1,8 +1,9 @@
-"""Quantised matrix product on CPUs with 8-bit dot products (VNNI, AMX), in one of two ways.
+"""Quantised matrix product on CPUs, in one of four ways.
 
-A small weight is folded and laid out for oneDNN once (`Kept`): its product is scaled by row on the way out
-of the registers. A large one stays packed, and every call unpacks it, a block of rows at a time
-(matmul/blocked.py).
+With 8-bit dot products (VNNI, AMX) a small weight is folded and laid out for oneDNN once (`Kept`): its result
+is scaled by row on the way out of the registers. A large one stays packed, and every call unpacks it, a block
+of rows at a time (matmul/blocked.py). Without them a small weight is kept as floats (`Floats`), and AVX2
+multiplies a large one from its packed codes (matmul/avx2.py), which takes compiled passes: 1.5 s to load.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import torch
 from torch import Tensor
 
 from imagegen_kernels.formats import PackedWeight
-from imagegen_kernels.matmul import blocked, reference
-from imagegen_kernels.matmul.unpacking import Unpacked
+from imagegen_kernels.matmul import avx2, blocked, reference
+from imagegen_kernels.matmul.unpacking import RUN, Unpacked
 from imagegen_kernels.quantize.cpu import quantize_unsigned
+from imagegen_kernels.quantize.reference import SMALLEST
 
 logger = logging.getLogger(__name__)
 
 KEPT_CODES = 4 << 20
-"""A weight of at most that many codes is kept as int8, a byte each; a larger one is unpacked by each call."""
+"""A weight of at most that many codes is kept as int8, a byte each, or as floats; a larger one is unpacked by
+each call."""
 
 
 class Kept(NamedTuple):
@@ -34,6 +37,15 @@ class Kept(NamedTuple):
     """float32 [N]"""
     zero_points: Tensor
     """int32 [N], all 0"""
+
+
+class Floats(NamedTuple):
+    """A folded weight (N, K), for products in float32 that are exact."""
+
+    blocks: list[Tensor]
+    """codes float32 [k, N], at most `reference.EXACT_COLUMNS` columns each"""
+    row_scale: Tensor
+    """float32 [N]"""
 
 
 @functools.cache
@@ -51,20 +63,37 @@ def is_exact() -> bool:
     if not exact:
         logger.warning(
             "This CPU has no 8-bit dot product (VNNI): quantised layers run in exact float32 blocks instead,"
-            " about as fast as float32 layers."
+            " about as fast as float32 layers; large ones faster where there is AVX2."
         )
     return exact
 
 
-def prepared(weight: PackedWeight) -> Kept | Unpacked:
-    """What `linear` wants of a weight, made by the first call: its int8 codes if they are few or do not suit
-    `_int_mm`, else next to nothing."""
+def suits(weight: PackedWeight) -> bool:
+    """Whether `linear` takes this weight here."""
+    return is_exact() or _is_small(weight) or (weight.shape[1] % RUN == 0 and avx2.is_exact())
+
+
+def prepared(weight: PackedWeight) -> Kept | Floats | Unpacked:
+    """What `linear` wants of a weight that suits, made by the first call: its codes if they are few or do not
+    suit `_int_mm`, else next to nothing."""
     found = weight.prepared.get("cpu")
     if found is None:
-        rows, columns = weight.shape
-        small = rows * columns <= KEPT_CODES or rows % 64 or columns % 64
-        found = weight.prepared["cpu"] = keep(*reference.fold(weight)) if small else Unpacked(weight)
-    return cast("Kept | Unpacked", found)
+        if not is_exact():
+            found = _floats(*reference.fold(weight)) if _is_small(weight) else Unpacked(weight, avx2=True)
+        elif _is_small(weight) or weight.shape[0] % 64 or weight.shape[1] % 64:
+            found = keep(*reference.fold(weight))
+        else:
+            found = Unpacked(weight)
+        weight.prepared["cpu"] = found
+    return cast("Kept | Floats | Unpacked", found)
+
+
+def _is_small(weight: PackedWeight) -> bool:
+    return weight.shape[0] * weight.shape[1] <= KEPT_CODES
+
+
+def _floats(codes: Tensor, row_scale: Tensor) -> Floats:
+    return Floats([part.float().T for part in torch.split(codes, reference.EXACT_COLUMNS, dim=1)], row_scale)
 
 
 def keep(codes: Tensor, row_scale: Tensor) -> Kept:
@@ -81,11 +110,13 @@ def product(tokens: Tensor, weight: Kept) -> Tensor:
     return out
 
 
-def linear(x: Tensor, weight: Kept | Unpacked) -> Tensor:
+def linear(x: Tensor, weight: Kept | Floats | Unpacked) -> Tensor:
     """x [..., K] times the weight transposed -> [..., N] in the dtype of x; the reference, bit for bit."""
     if isinstance(weight, Unpacked):
         tokens = blocked.linear(x.reshape(-1, x.shape[-1]), weight)
         return tokens.view(*x.shape[:-1], weight.shape[0])
+    if isinstance(weight, Floats):
+        return _float_linear(x, weight)
     if not 0 < x.numel() <= blocked.TOKENS * x.shape[-1]:
         out, tokens = x.new_empty(*x.shape[:-1], len(weight.row_scale)), x.reshape(-1, x.shape[-1])
         for part in blocked.parts(len(tokens), blocked.TOKENS):
@@ -94,3 +125,20 @@ def linear(x: Tensor, weight: Kept | Unpacked) -> Tensor:
     codes, token_scale = quantize_unsigned(x)
     block = product(codes, weight).mul_(token_scale)
     return block if x.dtype == torch.float32 else block.to(x.dtype)
+
+
+def _float_linear(x: Tensor, weight: Floats) -> Tensor:
+    """As `reference.int8_linear`, whose codes are made floats by each call."""
+    wide = x.float()
+    scale = wide.abs().amax(-1, keepdim=True).clamp_min_(SMALLEST) / 127
+    tokens = (wide / scale).round_()
+    start, total = 0, None
+    for block in weight.blocks:
+        product = tokens[..., start : start + len(block)] @ block
+        start += len(block)
+        # Sums of several blocks are exact as integers, and no longer as floats.
+        total = (
+            product if len(weight.blocks) == 1 else product.int() if total is None else total + product.int()
+        )
+    assert total is not None
+    return (total * weight.row_scale).mul_(scale).to(x.dtype)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from imagegen_kernels import threads
 from imagegen_kernels.formats import PackedWeight
+from imagegen_kernels.formats.layout import BITS
 from imagegen_kernels.matmul import reference
 
 _IN_BITS = ("ternary", "binary")
-_RUN = 128
+RUN = 128
 """Columns whose codes share a run of bytes (formats/bits.py)."""
 _ROWS_EACH = 32
 """Rows a thread unpacks before it asks for more."""
@@ -24,16 +26,21 @@ class Unpacked:
     """The codes of `weight` that `reference.fold` gives, made when they are asked for.
 
     row_scale  float32 [N]
+    factors    int8 [N, groups] of a binary or ternary weight, by which its codes are multiplied; else None
+    avx2       whether matmul/avx2.py multiplies it
     """
 
-    def __init__(self, weight: PackedWeight) -> None:
+    def __init__(self, weight: PackedWeight, avx2: bool = False) -> None:
         weight = weight.in_slots()  # a shift takes two-bit codes apart
-        self.weight, self.shape = weight, weight.shape
+        self.weight, self.shape, self.avx2 = weight, weight.shape, avx2
+        self.factors: Tensor | None = None
+        self._run_factors: Tensor | None = None
         if weight.format in _IN_BITS and weight.group_size < weight.shape[1]:
-            self.row_scale, self._factors = group_factors(weight)
+            self.row_scale, self.factors = group_factors(weight)
         elif weight.group_size == weight.shape[1]:
             self.row_scale = weight.scales.float().view(-1)
-            self._factors = torch.ones(len(self.row_scale), 1, dtype=torch.int8)
+            if weight.format in _IN_BITS:
+                self.factors = torch.ones(len(self.row_scale), 1, dtype=torch.int8)
         else:
             parts = [reference.fold(self._part(rows))[1] for rows in row_blocks(weight.shape[0])]
             self.row_scale = torch.cat(parts)
@@ -43,16 +50,31 @@ class Unpacked:
         weight = self.weight
         if weight.format == "int8" and weight.group_size == weight.shape[1]:
             return weight.packed[rows]
-        if weight.format not in _IN_BITS:
+        if self.factors is None:
             return reference.fold(self._part(rows))[0]
-        packed, factors = weight.packed[rows].contiguous(), self._factors[rows]
+        packed, factors = weight.packed[rows].contiguous(), self.factors[rows]
         codes = torch.empty(len(packed), weight.shape[1], dtype=torch.int8)
-        runs, ternary = weight.shape[1] // _RUN, weight.format == "ternary"
+        runs, ternary = weight.shape[1] // RUN, weight.format == "ternary"
         from imagegen_kernels import cpu_kernels
 
-        code, per_group = cpu_kernels.unpack.address, weight.group_size // _RUN
+        code, per_group = cpu_kernels.unpack.address, weight.group_size // RUN
         threads.run(code, len(codes), _ROWS_EACH, runs, per_group, ternary, packed, factors, codes)
         return codes
+
+    @property
+    def bits(self) -> int:
+        """Of a packed code."""
+        return BITS[self.weight.format]
+
+    def run_factors(self, multiple: int) -> Tensor:
+        """Of a binary or ternary weight: `factors` of each run of 128 columns, int8 [N, P], zeros behind the
+        last up to a multiple of so many; made once."""
+        if self._run_factors is None:
+            assert self.factors is not None
+            runs = self.shape[1] // RUN
+            of_runs = self.factors.repeat_interleave(runs // self.factors.shape[1], dim=1)
+            self._run_factors = functional.pad(of_runs, (0, -runs % multiple))
+        return self._run_factors
 
     def _part(self, rows: slice) -> PackedWeight:
         weight = self.weight

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.inference import inference
-from imagegen_kernels.matmul import blocked, cpu, gpu, matmul
+from imagegen_kernels.matmul import avx2, blocked, cpu, gpu, matmul
 from imagegen_kernels.matmul import implementation as matmul_implementation
 from imagegen_kernels.matmul.unpacking import Unpacked
 from imagegen_kernels.modulate import Modulated
@@ -38,7 +38,7 @@ def matmul_swiglu(
     if torch.compiler.is_compiling():
         both = matmul(modulated or x, weight)
         return both[..., :ahead], swiglu(both[..., ahead:], out)
-    prepared = cpu.prepared(weight) if x.is_cpu and weight.packed.is_cpu and cpu.is_exact() else None
+    prepared = cpu.prepared(weight) if x.is_cpu and weight.packed.is_cpu and cpu.suits(weight) else None
     on_gpu = x.is_cuda and x.device == weight.packed.device and gpu.suits(x, weight)
     if not (isinstance(prepared, Unpacked) or on_gpu) or not x.is_floating_point():
         both = matmul(modulated or x, weight)
@@ -68,6 +68,8 @@ def implementation(device: str) -> tuple[str, str]:
             "int8",
             "gates and values become one while the cache holds them; small weights: matmul, then swiglu",
         )
+    if device == "cpu" and avx2.is_exact():
+        return "avx2", "gates and values become one while the cache holds them"
     if device != "cpu" and (name := matmul_implementation(device)[0]) != "reference":
         return name, "two products; the second writes silu(gate) * value; never run on a card yet"
     return "reference", "matmul, then swiglu"
