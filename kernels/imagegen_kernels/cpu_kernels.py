@@ -93,6 +93,35 @@ def run_of(width):
 unpack_ternary_run, unpack_binary_run = run_of(2), run_of(1)
 
 
+@intrinsic
+def fold_nibbles(_, source, target, zero, factor):
+    """16 bytes of int4 codes at one address -> (code - zero) * factor as 32 int8, rounded, at another."""
+
+    def generate(context, builder, signature, values):
+        source, target, zero, factor = values
+        byte, number = ir.VectorType(ir.IntType(8), 16), ir.VectorType(ir.IntType(32), 16)
+        real = ir.VectorType(ir.FloatType(), 16)
+
+        def all_of(kind, value):
+            first = builder.insert_element(
+                ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
+            )
+            return builder.shuffle_vector(first, first, ir.Constant(number, [0] * 16))
+
+        four, rounder = ir.Constant(byte, [4] * 16), ir.Constant(real, [float(ROUNDER)] * 16)
+        packed = builder.load(builder.inttoptr(source, byte.as_pointer()), align=1)
+        upper, lower = builder.ashr(packed, four), builder.ashr(builder.shl(packed, four), four)
+        for start, codes in ((0, upper), (16, lower)):
+            less = builder.sub(builder.sext(codes, number), all_of(number, zero))
+            scaled = builder.fmul(builder.sitofp(less, real), all_of(real, factor))
+            rounded = builder.bitcast(builder.fadd(scaled, rounder), number)
+            place = builder.add(target, ir.Constant(ir.IntType(64), start))
+            builder.store(builder.trunc(rounded, byte), builder.inttoptr(place, byte.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, types.int32, types.float32), generate
+
+
 def compiled(function):
     """`function` of a job's address, as machine code that C can call; its address is `.address`."""
     signature, options = types.void(types.voidptr), {"nopython": True, "error_model": "numpy"}
@@ -158,6 +187,12 @@ def total(row):
 
 
 @inner
+def fold_bytes(codes, factor, out):
+    for j in range(out.size):
+        out[j] = I8(bits(F32(codes[j]) * factor + ROUNDER))
+
+
+@inner
 def scaled(products, row_scale, token_scale, out):
     for j in range(out.size):
         out[j] = F32(products[j]) * row_scale[j] * token_scale
@@ -216,6 +251,28 @@ def unpack(address):
                 unpack_ternary_run(packed + run * size, codes + run * 128, factor[run // per_group])
             else:
                 unpack_binary_run(packed + run * size, codes + run * 128, factor[run // per_group])
+
+
+@compiled
+def fold(address):
+    """int4 codes [N, K / 2], less int8 zero points [N, G] if there are any, or int8 codes [N, K], times
+    factors float32 [N, G] -> int8 [N, K]."""
+    job = carray(address, 16, I64)
+    groups, size, is_int4, has_zeros = job[4], job[5], job[6], job[7]
+    while True:
+        first, last = take(job)
+        if first >= last:
+            return
+        for group in range(first * groups, last * groups):
+            factor = carray(pointer(job[10] + group * 4), 1, F32)[0]
+            out = job[11] + group * size
+            if is_int4:
+                zero = I32(carray(pointer(job[9] + group), 1, I8)[0]) if has_zeros else I32(0)
+                for start in range(0, size, 32):
+                    fold_nibbles(job[8] + (group * size + start) // 2, out + start, zero, factor)
+            else:
+                codes = carray(pointer(job[8] + group * size), size, I8)
+                fold_bytes(codes, factor, carray(pointer(out), size, I8))
 
 
 @compiled

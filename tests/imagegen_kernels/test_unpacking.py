@@ -32,6 +32,8 @@ WEIGHTS: dict[str, Callable[[Tensor], PackedWeight]] = {
     "int4": quantize_int4,
     "int8": quantize_int8,
     "int4 with zero points": lambda dense: quantize_int4(dense, 64, True),
+    "int4 in groups of 32": lambda dense: quantize_int4(dense, 32),
+    "int4, a scale a row": lambda dense: quantize_int4(dense, dense.shape[1], True),
     "ternary in groups of 256": lambda dense: quantize_ternary(dense, 256),
     "ternary in base 3": lambda dense: in_base3(quantize_ternary(dense)),
     "ternary, a scale a row": lambda dense: quantize_ternary(dense, dense.shape[1]),

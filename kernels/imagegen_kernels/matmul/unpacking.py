@@ -51,7 +51,7 @@ class Unpacked:
         if weight.format == "int8" and weight.group_size == weight.shape[1]:
             return weight.packed[rows]
         if self.factors is None:
-            return reference.fold(self._part(rows))[0]
+            return self._folded(rows)
         packed, factors = weight.packed[rows].contiguous(), self.factors[rows]
         codes = torch.empty(len(packed), weight.shape[1], dtype=torch.int8)
         runs, ternary = weight.shape[1] // RUN, weight.format == "ternary"
@@ -59,6 +59,29 @@ class Unpacked:
 
         code, per_group = cpu_kernels.unpack.address, weight.group_size // RUN
         threads.run(code, len(codes), _ROWS_EACH, runs, per_group, ternary, packed, factors, codes)
+        return codes
+
+    def _folded(self, rows: slice) -> Tensor:
+        """As `reference.fold` gives them, of int4 and of int8 in groups: 2 ms instead of 40."""
+        from imagegen_kernels import cpu_kernels
+
+        weight, row_scale = self.weight, self.row_scale[rows]
+        packed, zeros = weight.packed[rows].contiguous(), weight.zero_points
+        scales = weight.scales[rows].float()
+        factors = scales / torch.where(row_scale == 0, 1, row_scale).unsqueeze(-1)
+        codes = torch.empty(len(packed), self.shape[1], dtype=torch.int8)
+        sizes = scales.shape[1], weight.group_size, weight.format == "int4", zeros is not None
+        less = packed if zeros is None else zeros[rows].contiguous()
+        threads.run(
+            cpu_kernels.fold.address,
+            len(codes),
+            _ROWS_EACH,
+            *sizes,
+            packed,
+            less,
+            factors.contiguous(),
+            codes,
+        )
         return codes
 
     @property
