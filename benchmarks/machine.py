@@ -25,7 +25,7 @@ PACKAGES = (
 
 
 def describe_machine() -> dict[str, Any]:
-    """The processor, its cores and load average, versions, commit and torch's threads."""
+    """The processor and its dot products, cores, load average, versions, commit and torch's threads."""
     import torch
 
     load = os.getloadavg()
@@ -34,6 +34,11 @@ def describe_machine() -> dict[str, Any]:
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "cpu": _cpu_model(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "dot_products": {
+            "int8": bool(torch.cpu._is_vnni_supported()),
+            "bfloat16": bool(torch.cpu._is_avx512_bf16_supported()),
+        },
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
