@@ -19,8 +19,8 @@ turn, round after round, until a shape's time is used up (at least three rounds)
 what else the machine does; processor seconds hardly do, but count threads that wait. `relative_error` is
 against float32 on the same weights: what quantising activations, folding or rounding to bfloat16 costs.
 `rates` are by the medians: TFLOP/s, GB/s of what has to be read and written once, and the fraction of the
-ceiling, which is the fastest square product of the same run, in int8 or, for bf16, in bfloat16 (none of
-int8 where it is not exact). Peers on a
+ceiling, which is the fastest square product of the same run, in int8 or, for bf16, in bfloat16; without
+8-bit and 16-bit dot products there is none. Peers on a
 GPU are in `bench_peers_4b`.
 """
 
@@ -192,7 +192,8 @@ def main() -> None:
     results["implementation"] = next(line for line in dispatch.describe("cpu") if line[0] == "matmul")
     results["shapes"] = []
     with torch.inference_mode():
-        results["ceiling_tflops"] = ceiling("cpu")
+        # Without bfloat16 dot products a square product of 2048 takes half a minute.
+        results["ceiling_tflops"] = ceiling("cpu") if torch.cpu._is_avx512_bf16_supported() else None
         results["int8_ceiling_tops"] = int8_ceiling("cpu") if cpu.is_exact() else None
         results["copy_gb_s"] = bandwidth("cpu")
         for model, m, n, k in SHAPES if options.shapes is None else SHAPES[: options.shapes]:

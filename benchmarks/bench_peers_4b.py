@@ -4,6 +4,7 @@
     PYTHONPATH=. .venv/bin/python -m benchmarks.bench_peers_4b --device cpu --tiny  # that it runs
 
 ours, ours_binary  `imagegen_kernels.matmul` from packed weights, group 128, quantising activations included
+ours_w4a8          `matmul` from the ternary weight as int4, group 128
 ours_w2a16, ours_w4a16  `weight_only_matmul` from the same ternary weight, and from it as int4
 resident_int8      what a fused kernel has to beat: the codes unpacked beforehand, `torch._int_mm`, scales
 bf16               `torch.nn.functional.linear`, cuBLAS on a GPU
@@ -129,6 +130,7 @@ def candidates(x: Tensor, weight: PackedWeight) -> tuple[dict[str, Run], dict[st
     runs: dict[str, Run] = {
         "ours": lambda: matmul(x, weight),
         "ours_binary": lambda: matmul(x, binary),
+        "ours_w4a8": lambda: matmul(x, four),
         "ours_w2a16": lambda: weight_only_matmul(x, weight),
         "ours_w4a16": lambda: weight_only_matmul(x, four),
         "bf16": lambda: linear(x, dense),
@@ -155,7 +157,7 @@ def measure(
     runs, left_out = candidates(x, weight)
     exact = x.float() @ dequantize(weight).T
     stored = {"ours": weight.packed.nbytes + weight.scales.nbytes, "ours_binary": n * k // 8}
-    stored |= {"ours_w2a16": stored["ours"], "ours_w4a16": n * k // 2}
+    stored |= {"ours_w2a16": stored["ours"], "ours_w4a16": n * k // 2, "ours_w4a8": n * k * 5 // 8}
     stored |= {"bf16": 2 * n * k, "gemlite": weight.packed.nbytes, "torchao_int4_weight": n * k // 2}
     row: dict[str, Any] = {"tokens": m, "out_features": n, "in_features": k, "runs": {}, "left_out": left_out}
     for name, seconds in take_turns(runs, budget_s, device).items():

@@ -40,8 +40,7 @@ class QuantizedLinear(nn.Module):
     """y = x W^T (+ bias) with W packed: x [..., K] -> [..., N] in the dtype of x. With `low_rank`, W is the
     packed weight and that.
 
-    `activations` None is int8, but float for int4 on a GPU, where int8 would need its codes unpacked, a byte
-    a weight.
+    `activations` None is int8, but float for int4 on a GPU: those who take int4 take it for exactness.
     """
 
     def __init__(
@@ -55,8 +54,8 @@ class QuantizedLinear(nn.Module):
         self.weight = weight
         self.bias = bias
         self.low_rank = low_rank
-        unpacked_on_a_gpu = weight.format == "int4" and weight.packed.is_cuda
-        self.activations: Activations = activations or ("float" if unpacked_on_a_gpu else "int8")
+        exact = weight.format == "int4" and weight.packed.is_cuda
+        self.activations: Activations = activations or ("float" if exact else "int8")
 
     @property
     def fuses(self) -> bool:

@@ -192,9 +192,9 @@ def trying(tile: Tile) -> Iterator[None]:
 
 
 def tile(product: str, device: torch.device) -> Tile:
-    """The tile of "ternary", "binary" or "int8" products with int8 activations, of "float" with 16-bit ones.
-    With "-swiglu" or "-residual" behind it of those that end so, with "-few" of few tokens, where the table
-    tells them apart."""
+    """The tile of "ternary", "binary", "int4" or "int8" products with int8 activations, of "float" with
+    16-bit ones. With "-swiglu" or "-residual" behind it of those that end so, with "-few" of few tokens,
+    where the table tells them apart."""
     if _tried is not None:
         return _tried
     index = _index(device)

@@ -124,11 +124,17 @@ def calls(
         return out
 
     runs: dict[str, Run] = {}
-    for format, bits in (("ternary", 2), ("binary", 1), ("int8", 8)):
+    tables = ints(columns // 32, rows, 4).view(torch.int32).squeeze(-1)
+    for format, bits in (("ternary", 2), ("binary", 1), ("int4", 4), ("int8", 8)):
         packed = ints(rows, columns * bits // 8)
         if bits == 2:  # a high bit only where the low one is set
             packed = packed & 0x55 | (packed & 0x55) << 1 & ints(*packed.shape)
-        weight = gpu.Prepared(format, packed if bits == 8 else packed.view(torch.uint8), factors, row_scale)
+        weight = gpu.Prepared(
+            format,
+            packed if bits == 8 else packed.view(torch.uint8),
+            tables if bits == 4 else factors,
+            row_scale,
+        )
         runs[format] = partial(integer, weight, "")
         runs[f"{format}-swiglu"] = partial(integer, weight, "swiglu")
         runs[f"{format}-residual"] = partial(integer, weight, "residual")

@@ -17,6 +17,7 @@ from torch import Tensor
 POINTERS = {
     torch.int8: "*i8",
     torch.uint8: "*u8",
+    torch.int32: "*i32",
     torch.float16: "*fp16",
     torch.bfloat16: "*bf16",
     torch.float32: "*fp32",

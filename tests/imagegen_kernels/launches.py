@@ -35,11 +35,12 @@ def tensor(*shape: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
 
 
 def product(format: str, rows: int, columns: int, out: torch.Tensor, **more: Any) -> None:
-    width = {"binary": columns // 8, "ternary": columns // 4, "int8": columns}[format]
+    width = {"binary": columns // 8, "ternary": columns // 4, "int4": columns // 2, "int8": columns}[format]
+    words = format == "int4"
     weight = matmul.Prepared(
         format,
         tensor(rows, width, dtype=torch.int8 if format == "int8" else torch.uint8),
-        tensor(columns // 128, rows, dtype=torch.int8),
+        tensor(columns // (32 if words else 128), rows, dtype=torch.int32 if words else torch.int8),
         tensor(rows, dtype=torch.float32),
     )
     codes, scale = tensor(TOKENS, columns, dtype=torch.int8), tensor(TOKENS, 1, dtype=torch.float32)
@@ -80,6 +81,8 @@ CALLS: dict[str, Callable[[], object]] = {
     "ternary product, bias and residual": out_of_both,
     "binary product": lambda: product("binary", 3 * WIDTH, WIDTH, tensor(TOKENS, 3 * WIDTH)),
     "binary product, swiglu": lambda: into_both("binary"),
+    "int4 product": lambda: product("int4", 3 * WIDTH, WIDTH, tensor(TOKENS, 3 * WIDTH)),
+    "int4 product, swiglu": lambda: into_both("int4"),
     "int8 product": lambda: product("int8", 3 * WIDTH, WIDTH, tensor(TOKENS, 3 * WIDTH)),
     "float ternary": lambda: weight_only_product("ternary", TOKENS),
     "float binary": lambda: weight_only_product("binary", TOKENS),

@@ -117,6 +117,17 @@ def test_binary_bytes_choose() -> None:
     assert np.array_equal(got, codes.numpy() * q)
 
 
+def test_nibbles_are_looked_up() -> None:
+    codes = codes_of(-8, 7, 32)
+    word = words(pack_int4(codes))
+    table = torch.randint(-127, 128, (16,), dtype=torch.int8, generator=torch.Generator().manual_seed(1))
+    quarters = [np.full_like(word, quarter) for quarter in words(table)]
+    program = assembly_of(kernels("matmul"), "_int4_planes")
+    high, low = run(program, 2, [word, *(quarter for quarter in quarters for _ in range(4))])
+    got = np.stack([plane.view(np.int8).reshape(2, 16) for plane in (high, low)], axis=1).reshape(2, 32)
+    assert np.array_equal(got, table.numpy()[codes.numpy() & 15])
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize(("kernel", "planes"), [("_ternary", 4), ("_binary", 8)])
 def test_one_and_two_bits_become_floats(kernel: str, planes: int, dtype: torch.dtype) -> None:

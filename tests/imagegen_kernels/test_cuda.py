@@ -182,7 +182,7 @@ def test_this_card_proves_the_kernels() -> None:
     if card.refusal() is not None:
         pytest.skip(f"our kernels are not taken: {card.refusal()}")
     assert row_kernels_hold(torch.cuda.current_device())
-    for format in ("binary", "ternary", "int8"):
+    for format in ("binary", "ternary", "int4", "int8"):
         for dtype in (torch.float32, torch.bfloat16, torch.float16):
             assert gpu.is_exact(torch.cuda.current_device(), format, dtype)
 

@@ -18,7 +18,7 @@ def test_every_table_is_gated_and_says_where_it_comes_from() -> None:
     assert {path.stem.removeprefix("sm_") for path in TUNED.glob("sm_*.json")} == set(GATE)
     for path in TUNED.glob("*.json"):
         assert json.loads(path.read_text())["origin"]
-        assert {"ternary", "binary", "int8", "float"} <= set(card.table(path.stem) or {})
+        assert {"ternary", "binary", "int4", "int8", "float"} <= set(card.table(path.stem) or {})
 
 
 @pytest.mark.slow
@@ -45,6 +45,6 @@ def test_machine_code_is_within_its_limits(
         slots, limit = found.loop.total() * warps / 4 / cycles, rates["slots"][kind]
         if not 0 < slots <= limit:
             faults.append(f"{name}: {slots:.2f} issue slots a tensor-core cycle, above {limit}")
-        if arguments["BITS"] == 2 and kind == "ternary" and not packs_along_a_row(found.middle):
+        if kind in ("ternary", "int4") and not packs_along_a_row(found.middle):
             faults.append(f"{name}: the look-up gets codes of more than one row")
     assert not faults, "\n".join(faults)

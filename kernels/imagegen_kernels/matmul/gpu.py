@@ -1,13 +1,15 @@
 """Quantised matrix product on a GPU: int8 activations a token, weights unpacked as they are multiplied.
 
-Binary and ternary weights stay packed, with a factor a group beside them (matmul/unpacking.py); of int4, and
-of int8 with group scales, the folded int8 codes are kept. The integers are those of the reference, and so are
+Binary and ternary weights stay packed, with a factor a group beside them (matmul/unpacking.py); int4 in
+groups of whole runs too, with what folding makes of the sixteen codes in each group. Of other int4, and of
+int8 with group scales, the folded int8 codes are kept. The integers are those of the reference, and so are
 the bits of the result. No kernel here has run on a card yet: `is_exact` makes the first call prove it there.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import torch
@@ -17,6 +19,7 @@ from imagegen_kernels import card
 from imagegen_kernels.formats import (
     PackedWeight,
     quantize_binary,
+    quantize_int4,
     quantize_int8,
     quantize_ternary,
 )
@@ -42,11 +45,12 @@ class Prepared(NamedTuple):
     """A weight (N, K) as the kernel reads it."""
 
     format: str
-    """binary, ternary or int8"""
+    """binary, ternary, int4 or int8"""
     packed: Tensor
-    """uint8 [N, K/8], uint8 [N, K/4] or int8 [N, K]"""
+    """uint8 [N, K/8], uint8 [N, K/4], uint8 [N, K/2] or int8 [N, K]"""
     factors: Tensor
-    """int8 [K/128, N], what a run of codes is multiplied by; for int8 not read"""
+    """int8 [K/128, N], what a run of codes is multiplied by; of int4 int32 [K/32, N], four words a run:
+    the int8 of each nibble from 0 to 15; for int8 not read"""
     row_scale: Tensor
     """float32 [N]"""
 
@@ -67,9 +71,19 @@ def prepared(weight: PackedWeight) -> Prepared:
     return cast(Prepared, found)
 
 
+def kind(weight: PackedWeight) -> str:
+    """The format that its kernel reads: int8 where the codes are kept."""
+    if weight.format in ("binary", "ternary") or (weight.format == "int4" and weight.group_size % RUN == 0):
+        return weight.format
+    return "int8"
+
+
 def _prepare(weight: PackedWeight) -> Prepared:
     rows, columns = weight.shape
-    if weight.format not in ("binary", "ternary"):
+    if kind(weight) == "int4":
+        row_scale = reference.fold(weight)[1]
+        return Prepared("int4", weight.packed.contiguous(), nibble_tables(weight, row_scale), row_scale)
+    if kind(weight) == "int8":
         codes, row_scale = reference.fold(weight)
         return Prepared("int8", codes.contiguous(), codes, row_scale)
     weight = weight.in_slots()
@@ -80,6 +94,18 @@ def _prepare(weight: PackedWeight) -> Prepared:
         row_scale, of_groups = group_factors(weight)
         factors = of_groups.repeat_interleave(weight.group_size // RUN, dim=1).T.contiguous()
     return Prepared(weight.format, weight.packed.contiguous(), factors, row_scale)
+
+
+def nibble_tables(weight: PackedWeight, row_scale: Tensor) -> Tensor:
+    """int32 [K/32, N] as `Prepared.factors` has them: `reference.fold` of each code that there could be."""
+    scales = weight.scales.float()
+    factors = scales / torch.where(row_scale == 0, 1, row_scale).unsqueeze(-1)
+    codes = torch.arange(16, device=scales.device).add_(8).remainder_(16).sub_(8).float()
+    zeros = 0 if weight.zero_points is None else weight.zero_points.unsqueeze(-1)
+    # A code that a group does not have may be more than an int8 holds.
+    folded = ((codes - zeros) * factors.unsqueeze(-1)).round_().clamp_(-128, 127).to(torch.int8)
+    words = folded.view(torch.int32).repeat_interleave(weight.group_size // RUN, dim=1)
+    return words.permute(1, 2, 0).reshape(-1, len(scales)).contiguous()
 
 
 def product(
@@ -134,7 +160,7 @@ def product(
         residual_stride=0 if residual is None else residual.before.stride(0),
         gate_stride=0 if residual is None or len(residual.gate) == 1 else residual.gate.stride(0),
         sample=1 if residual is None else residual.sample,
-        BITS={"binary": 1, "ternary": 2, "int8": 8}[weight.format],
+        BITS={"binary": 1, "ternary": 2, "int4": 4, "int8": 8}[weight.format],
         BIAS=bias is not None,
         SWIGLU=swiglu,
         GATED=residual is not None,
@@ -153,7 +179,7 @@ def suits(x: Tensor, weight: PackedWeight) -> bool:
     if not fits_rows(x):
         card.say_reference(f"they do not take {x.dtype} [..., {x.shape[-1]}]")
         return False
-    format = weight.format if weight.format in ("binary", "ternary") else "int8"
+    format = kind(weight)
     if not is_exact(x.device.index, format, x.dtype):
         card.say_reference(f"the {format} product is not exact on this card; please report it")
         return False
@@ -221,8 +247,7 @@ def is_exact(index: int, format: str, dtype: torch.dtype) -> bool:
         torch.randn(2, 75, 300, generator=generator).to(dtype),
     )
     dense *= torch.rand(300, 3, generator=generator).repeat_interleave(RUN, 1) + 0.5
-    quantizers = {"binary": quantize_binary, "ternary": quantize_ternary, "int8": quantize_int8}
-    weight = quantizers[format](dense)
+    weight = _QUANTIZERS[format](dense)
     expected = reference.matmul(x, weight)
     device = torch.device("cuda", index)
     there = Prepared(format, *(part.to(device) for part in prepared(weight)[1:]))
@@ -238,6 +263,14 @@ def is_exact(index: int, format: str, dtype: torch.dtype) -> bool:
         and _close(gated, swiglu(expected[..., 20:].float()))
         and _close(added, summed)
     )
+
+
+_QUANTIZERS: dict[str, Callable[[Tensor], PackedWeight]] = {
+    "binary": quantize_binary,
+    "ternary": quantize_ternary,
+    "int4": functools.partial(quantize_int4, zero_points=True),
+    "int8": quantize_int8,
+}
 
 
 def _close(got: Tensor, expected: Tensor) -> bool:

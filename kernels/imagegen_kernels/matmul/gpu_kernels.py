@@ -103,6 +103,70 @@ def _binary_planes(packed, factor, ASSEMBLY: tl.constexpr):
 
 
 @triton.jit
+def _looked_up(nibble, a, b, c, d):
+    """The byte of sixteen, four int32 [R], that a nibble uint8 [R, 64] names -> int8 [R, 64]."""
+    below = tl.where(nibble < 4, a[:, None], b[:, None])
+    above = tl.where(nibble < 12, c[:, None], d[:, None])
+    word = tl.where(nibble < 8, below, above)
+    return (word >> ((nibble & 3) * 8).to(tl.int32)).to(tl.int8)
+
+
+@triton.jit
+def _int4_planes(packed, a, b, c, d, ASSEMBLY: tl.constexpr):
+    """uint8 [R, 64] and what its row makes of the sixteen nibbles, int32 [R] four times -> int8 [R, 64] of
+    the upper and of the lower nibbles."""
+    if ASSEMBLY:
+        # Four nibbles look up at once, in the bytes of the eight codes from 0 and in those of the others,
+        # and their top bits choose: 14 instructions for 8 weights, all of one row as with ternary codes.
+        return tl.inline_asm_elementwise(
+            asm="""{
+            .reg .b32 name, side, one, other, low, high;
+            and.b32 name, $2, 0x77777777;
+            shr.u32 side, $2, 1;
+            and.b32 side, side, 0x44444444;
+            or.b32 side, side, 0x32103210;
+            prmt.b32 one, $3, $7, name;
+            prmt.b32 other, $11, $15, name;
+            prmt.b32 low, one, other, side;
+            shr.u32 name, name, 16;
+            shr.u32 side, side, 16;
+            prmt.b32 one, $3, $7, name;
+            prmt.b32 other, $11, $15, name;
+            prmt.b32 high, one, other, side;
+            prmt.b32 $0, low, high, 0x7531;
+            prmt.b32 $1, low, high, 0x6420;
+            }""",
+            constraints="=&r,=&r,r,r,r,r,r,r,r,r,r,r,r,r,r,r,r,r,r",
+            args=[
+                packed,
+                tl.broadcast_to(a[:, None], packed.shape),
+                tl.broadcast_to(b[:, None], packed.shape),
+                tl.broadcast_to(c[:, None], packed.shape),
+                tl.broadcast_to(d[:, None], packed.shape),
+            ],
+            dtype=(tl.int8, tl.int8),
+            is_pure=True,
+            pack=4,
+        )
+    else:
+        return _looked_up(packed >> 4, a, b, c, d), _looked_up(packed & 0xF, a, b, c, d)
+
+
+@triton.jit
+def _unpacked_int4(packed, table, stride, ROWS: tl.constexpr, ASSEMBLY: tl.constexpr):
+    """A run of packed bytes [ROWS, 64], and the first words of their tables -> int8 [ROWS, 128]."""
+    a, b, c, d = (
+        tl.load(table),
+        tl.load(table + stride),
+        tl.load(table + 2 * stride),
+        tl.load(table + 3 * stride),
+    )
+    high, low = _int4_planes(packed, a, b, c, d, ASSEMBLY)
+    planes = tl.reshape(tl.join(high, low), (ROWS, RUN // 32, 16, 2))
+    return tl.reshape(tl.permute(planes, (0, 1, 3, 2)), (ROWS, RUN))
+
+
+@triton.jit
 def _unpacked(packed, factor, BITS: tl.constexpr, ROWS: tl.constexpr, ASSEMBLY: tl.constexpr):
     """A run of packed bytes [ROWS, 16 * BITS] -> int8 [ROWS, 128], planes behind each other."""
     if BITS == 2:
@@ -121,7 +185,7 @@ def product(
     tokens,  # int8 [count, columns]
     token_scale,  # float32 [count]
     packed,  # uint8 or int8 [all rows, columns * BITS / 8]
-    factors,  # int8 [columns / 128, all rows]
+    factors,  # int8 [columns / 128, all rows]; of int4 its tables, int32 [columns / 32, all rows]
     row_scale,  # float32 [all rows]
     bias,  # [rows]
     residual,  # [count, rows]
@@ -178,7 +242,10 @@ def product(
         else:
             codes = tl.load(tokens_at + step * RUN)
             weight = tl.load(packed_at + step * (RUN * BITS // 8))
-        if BITS < 8:
+        if BITS == 4:
+            table = factors + step * 4 * factor_stride + row
+            weight = _unpacked_int4(weight, table, factor_stride, ROWS, ASSEMBLY)
+        elif BITS < 4:
             factor = tl.load(factors + step * factor_stride + row)
             weight = _unpacked(weight, factor, BITS, ROWS, ASSEMBLY)
         total = tl.dot(weight, tl.trans(codes), total, out_dtype=tl.int32)
