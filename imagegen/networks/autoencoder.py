@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad, silu
 
-from imagegen.networks.quantized_conv import QuantizedConv, QuantizedDoubling, silu_then
+from imagegen.networks.quantized_conv import QuantizedConv, QuantizedDoubling, norm_silu_then
 from imagegen_kernels import attention
 from imagegen_kernels.formats import quantize_conv, quantize_doubling
 
@@ -270,8 +270,8 @@ class ResnetBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         wide = x.to(self.norm1.weight.dtype)
-        branch = silu_then(self.conv1, self.norm1(wide))
-        branch = silu_then(self.conv2, self.norm2(branch))
+        branch = norm_silu_then(self.norm1, self.conv1, wide)
+        branch = norm_silu_then(self.norm2, self.conv2, branch)
         branch += wide if self.same_width else self.shortcut(x)
         return branch
 

@@ -11,6 +11,7 @@ from torch.nn.functional import silu
 
 from imagegen_kernels import doubling_conv, silu_conv
 from imagegen_kernels.formats import ConvWeight, DoublingWeight
+from imagegen_kernels.silu_conv.reference import Norm
 
 
 class QuantizedConv(nn.Module):
@@ -47,3 +48,10 @@ def silu_then(convolution: nn.Module, x: Tensor) -> Tensor:
         return silu_conv(x, convolution.weight)
     out: Tensor = convolution(silu(x, inplace=True))
     return out
+
+
+def norm_silu_then(norm: nn.GroupNorm, convolution: nn.Module, x: Tensor) -> Tensor:
+    """silu(norm(x)), then the convolution, quantised or not."""
+    if isinstance(convolution, QuantizedConv):
+        return silu_conv(x, convolution.weight, Norm(norm.num_groups, norm.weight, norm.bias, norm.eps))
+    return silu_then(convolution, norm(x))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,15 +19,21 @@ JOB = 24
 """int64 numbers a job has at most."""
 
 
-def run(code: int, rows: int, each: int, *arguments: int | Tensor) -> None:
-    """Run the compiled pass at address `code` (cpu_kernels) over `rows` rows, `each` of them at a time.
+def run(code: int, rows: int, each: int, *arguments: int | float | Tensor) -> None:
+    """Run the compiled pass at address `code` (cpu_kernels, passes) over `rows` rows, `each` of them at a
+    time.
 
-    A tensor is handed on as its address; nobody checks that it lies in memory as the pass expects it.
+    A tensor is handed on as its address, a float as the bits of a float64; nobody checks that a tensor lies
+    in memory as the pass expects it.
     """
     job = (ctypes.c_int64 * JOB)()
     job[0], job[1], job[2] = ctypes.addressof(job) + 8 * 3, rows, each  # where the next row is counted
     for place, argument in enumerate(arguments, start=4):
-        job[place] = argument.data_ptr() if isinstance(argument, Tensor) else argument
+        if isinstance(argument, Tensor):
+            argument = argument.data_ptr()
+        elif isinstance(argument, float):
+            (argument,) = struct.unpack("q", struct.pack("d", argument))
+        job[place] = argument
     start = _parallel()
     threads = min(torch.get_num_threads(), -(-rows // each))
     if start is None or threads < 2:

@@ -70,9 +70,10 @@ def test_every_code_fits_a_byte(lowest: float, largest: float) -> None:
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 def test_what_is_not_finite_stays_so(value: float) -> None:
-    x = torch.ones(1, 4, 5, 5)
-    x[0, 1, 2, 2] = value
-    assert not doubling_conv(x, drawn(4, 4)).isfinite().all()
+    for channels in (4, 16):
+        x = torch.ones(1, channels, 5, 5).contiguous(memory_format=LAST)
+        x[0, 1, 2, 2] = value
+        assert not doubling_conv(x, drawn(channels, 4)).isfinite().all()
 
 
 def test_a_sample_does_not_depend_on_its_batch(threads: int) -> None:

@@ -10,6 +10,7 @@ from torch.nn.functional import conv2d, silu
 from imagegen_kernels import silu_conv
 from imagegen_kernels.formats import ConvWeight, quantize_conv
 from imagegen_kernels.silu_conv import cpu, reference
+from imagegen_kernels.silu_conv.reference import Norm
 
 LAST = torch.channels_last
 
@@ -32,6 +33,43 @@ def test_it_is_the_specification(
     got = silu_conv(x.clone(), weight)
     assert (got.dtype, got.shape) == (torch.float32, (1, outputs, height, width))
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(16, 8), (64, 8), (48, 3), (12, 4)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, LAST])
+def test_a_norm_comes_before_it(channels: int, groups: int, layout: torch.memory_format) -> None:
+    weight = drawn(channels, 8)
+    norm = Norm(groups, torch.randn(channels), torch.randn(channels), 1e-6)
+    x = (torch.randn(2, channels, 23, 31) * 5 + 3).contiguous(memory_format=layout)
+    before = x.clone()
+    expected = reference.silu_conv(x, weight, norm)
+    got = silu_conv(x, weight, norm)
+    assert torch.equal(x, before)
+    # A number that is rounded to the next code changes what it stands for by a scale.
+    assert float((got - expected).std() / expected.std()) < 1e-3
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_norm_of_a_large_map_does_not_depend_on_its_batch() -> None:
+    weight, norm = drawn(16, 16), Norm(8, torch.randn(16), torch.randn(16), 1e-6)
+    x = torch.randn(2, 16, 60, 60).contiguous(memory_format=LAST)
+    together = silu_conv(x, weight, norm)
+    assert torch.equal(silu_conv(x[1:], weight, norm), together[1:])
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_what_is_not_finite_stays_so_behind_a_norm(value: float) -> None:
+    x = torch.randn(1, 16, 5, 5).contiguous(memory_format=LAST)
+    x[0, 1, 2, 2] = value
+    norm = Norm(4, torch.ones(16), torch.zeros(16), 1e-6)
+    assert not silu_conv(x, drawn(16, 4), norm).isfinite().all()
+
+
+def test_a_norm_that_does_not_fit_is_refused() -> None:
+    x, weight = torch.randn(1, 16, 5, 5), drawn(16, 4)
+    for norm in (Norm(3, torch.ones(16), torch.ones(16), 1e-6), Norm(4, torch.ones(8), torch.ones(16), 1e-6)):
+        with pytest.raises(ValueError, match="groups that divide"):
+            silu_conv(x, weight, norm)
 
 
 def test_the_borders_see_zeros() -> None:

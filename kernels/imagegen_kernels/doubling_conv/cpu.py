@@ -16,7 +16,7 @@ from torch import Tensor
 
 from imagegen_kernels.doubling_conv.reference import scale_and_zero
 from imagegen_kernels.formats import DoublingWeight
-from imagegen_kernels.silu_conv.cpu import ONES, levels
+from imagegen_kernels.silu_conv.cpu import ONES, statistics, suits
 
 NONE = [0, 0]
 
@@ -58,10 +58,7 @@ def doubling_conv(x: Tensor, weight: DoublingWeight, dtype: torch.dtype) -> Tens
         return torch.cat([doubling_conv(sample.unsqueeze(0), weight, dtype) for sample in x.unbind()])
     _, _, height, width = x.shape
     channels = len(weight.bias)
-    scale, zero = scale_and_zero(float(x.amin()), float(x.amax()))
-    codes = levels(x, scale, zero).permute(0, 2, 3, 1)
-    around = torch.full((1, height + 2, width + 2, x.shape[1]), zero, dtype=torch.uint8)
-    around[:, 1:-1, 1:-1] = codes
+    around, scale, zero = _codes(x)
     odd, even = prepared(weight)
     out = torch.empty(1, 2 * height, 2 * width * channels, dtype=dtype)
     for start, half, seen in ((1, odd, around[:, 1:]), (0, even, around[:, :-1])):
@@ -71,3 +68,25 @@ def doubling_conv(x: Tensor, weight: DoublingWeight, dtype: torch.dtype) -> Tens
         # The first and the last pixel of a row lie outside.
         out[:, start::2] = pairs.permute(0, 2, 3, 1).reshape(1, height, -1)[:, :, channels:-channels]
     return out.view(1, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
+
+
+def _codes(x: Tensor) -> tuple[Tensor, float, int]:
+    """Codes uint8 [1, H + 2, W + 2, C] of x [1, C, H, W] with zeros around it, their scale and zero."""
+    from imagegen_kernels.passes import maps
+
+    _, channels, height, width = x.shape
+    x = x.contiguous(memory_format=torch.channels_last)
+    scale, zero = scale_and_zero(*_range(x))
+    around = torch.full((1, height + 2, width + 2, channels), zero, dtype=torch.uint8)
+    row, inside, each = width * channels, around[:, 1:, 1:], max(maps.EACH // (width * channels), 1)
+    maps.encode(height, row, row + 2 * channels, 1 / scale, float(zero), x, inside, each=each)
+    return around, scale, zero
+
+
+def _range(x: Tensor) -> tuple[float, float]:
+    """The smallest and the largest number of x; NaN where it holds one."""
+    if not suits(x):
+        return float(x.amin()), float(x.amax())
+    found = statistics(x)
+    broken = float(found[:, 0].sum()) * 0.0
+    return float(found[:, 2].amin()) + broken, float(found[:, 3].amax()) + broken

@@ -18,6 +18,7 @@ from torch import Tensor
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.matmul import avx2, blocked, reference
 from imagegen_kernels.matmul.unpacking import RUN, Unpacked
+from imagegen_kernels.passes.rows import evenly_spread, spread
 from imagegen_kernels.quantize.cpu import quantize_unsigned
 from imagegen_kernels.quantize.reference import SMALLEST
 
@@ -115,20 +116,56 @@ def linear(x: Tensor, weight: Kept | Floats | Unpacked) -> Tensor:
     if isinstance(weight, Unpacked):
         tokens = blocked.linear(x.reshape(-1, x.shape[-1]), weight)
         return tokens.view(*x.shape[:-1], weight.shape[0])
+    products, token_scale = _unscaled(x, weight)
+    products.mul_(token_scale)
+    return products if x.dtype == torch.float32 else products.to(x.dtype)
+
+
+def linear_swiglu(x: Tensor, weight: Kept | Floats, ahead: int, out: Tensor) -> Tensor:
+    """x [..., K], float32 -> the product with the first `ahead` rows [..., ahead], a view, and of the rest
+    silu(gate) * value to out [..., (N - ahead) / 2]."""
+    from imagegen_kernels.passes import tokens
+
+    apart = spread(out)
+    if apart is None:
+        together = torch.empty(out.shape)
+        plain = linear_swiglu(x, weight, ahead, together)
+        out.copy_(together)
+        return plain
+    products, token_scale = _unscaled(x, weight)
+    tokens.finish_swiglu(token_scale.numel(), ahead, out.shape[-1], apart, products, token_scale, out)
+    return products[..., :ahead]
+
+
+def linear_residual(x: Tensor, weight: Kept | Floats, before: Tensor, gate: Tensor) -> Tensor:
+    """before [..., N] + gate [N] * (x [..., K] times the weight transposed), all float32."""
+    from imagegen_kernels.passes import tokens
+
+    products, token_scale = _unscaled(x, weight)
+    before, apart = evenly_spread(before)
+    rows = token_scale.numel()
+    tokens.finish_residual(rows, before.shape[-1], apart, products, token_scale, gate.contiguous(), before)
+    return products
+
+
+def _unscaled(x: Tensor, weight: Kept | Floats) -> tuple[Tensor, Tensor]:
+    """As `linear`, but float32 and without the scales of tokens [..., 1], which come beside it: what finishes
+    a product applies them in the same pass."""
     if isinstance(weight, Floats):
-        return _float_linear(x, weight)
-    if not 0 < x.numel() <= blocked.TOKENS * x.shape[-1]:
-        out, tokens = x.new_empty(*x.shape[:-1], len(weight.row_scale)), x.reshape(-1, x.shape[-1])
-        for part in blocked.parts(len(tokens), blocked.TOKENS):
-            out.view(len(tokens), -1)[part] = linear(tokens[part], weight)
-        return out
-    codes, token_scale = quantize_unsigned(x)
-    block = product(codes, weight).mul_(token_scale)
-    return block if x.dtype == torch.float32 else block.to(x.dtype)
+        return _float_products(x, weight)
+    if 0 < x.numel() <= blocked.TOKENS * x.shape[-1]:
+        codes, token_scale = quantize_unsigned(x)
+        return product(codes, weight), token_scale
+    shape, rows = x.shape[:-1], x.reshape(-1, x.shape[-1])
+    products, token_scale = torch.empty(len(rows), len(weight.row_scale)), torch.empty(len(rows), 1)
+    for part in blocked.parts(len(rows), blocked.TOKENS):
+        codes, token_scale[part] = quantize_unsigned(rows[part])
+        products[part] = product(codes, weight)
+    return products.view(*shape, len(weight.row_scale)), token_scale.view(*shape, 1)
 
 
-def _float_linear(x: Tensor, weight: Floats) -> Tensor:
-    """As `reference.int8_linear`, whose codes are made floats by each call."""
+def _float_products(x: Tensor, weight: Floats) -> tuple[Tensor, Tensor]:
+    """`_unscaled` by the blocks of `reference.int8_linear`, whose codes are made floats by each call."""
     wide = x.float()
     scale = wide.abs().amax(-1, keepdim=True).clamp_min_(SMALLEST) / 127
     tokens = (wide / scale).round_()
@@ -141,4 +178,4 @@ def _float_linear(x: Tensor, weight: Floats) -> Tensor:
             product if len(weight.blocks) == 1 else product.int() if total is None else total + product.int()
         )
     assert total is not None
-    return (total * weight.row_scale).mul_(scale).to(x.dtype)
+    return (total * weight.row_scale).contiguous(), scale.contiguous()

@@ -8,7 +8,7 @@ from torch import Tensor
 from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.gated_residual import check, gated_residual
 from imagegen_kernels.inference import inference
-from imagegen_kernels.matmul import gpu, matmul
+from imagegen_kernels.matmul import cpu, gpu, matmul
 from imagegen_kernels.matmul import implementation as matmul_implementation
 
 
@@ -28,6 +28,12 @@ def matmul_residual(
     together = x.is_cuda and x.device == before.device == gate.device == weight.packed.device
     if not torch.compiler.is_compiling() and together and fits and gpu.suits(x, weight):
         return gpu.linear_residual(x, gpu.prepared(weight), before, gate, bias)
+    on_cpu = x.is_cpu and before.is_cpu and gate.is_cpu and weight.packed.is_cpu and cpu.suits(weight)
+    plain = x.dtype == gate.dtype == torch.float32 and bias is None and gate.numel() == rows
+    if not torch.compiler.is_compiling() and on_cpu and plain and fits:
+        prepared = cpu.prepared(weight)
+        if isinstance(prepared, cpu.Kept | cpu.Floats):
+            return cpu.linear_residual(x, prepared, before, gate)
     return gated_residual(before, gate, matmul(x, weight, bias))
 
 
@@ -36,4 +42,6 @@ def implementation(device: str) -> tuple[str, str]:
     name, _ = matmul_implementation(device)
     if device != "cpu" and name != "reference":
         return name, "a product that ends with gate and residual; never run on a card yet"
+    if name == "int8":
+        return name, "float32, small weights: scales, gate and sum in one compiled pass"
     return name, "matmul, then gated_residual"

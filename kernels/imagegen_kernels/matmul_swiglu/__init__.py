@@ -40,7 +40,8 @@ def matmul_swiglu(
         return both[..., :ahead], swiglu(both[..., ahead:], out)
     prepared = cpu.prepared(weight) if x.is_cpu and weight.packed.is_cpu and cpu.suits(weight) else None
     on_gpu = x.is_cuda and x.device == weight.packed.device and gpu.suits(x, weight)
-    if not (isinstance(prepared, Unpacked) or on_gpu) or not x.is_floating_point():
+    kept = isinstance(prepared, cpu.Kept | cpu.Floats) and x.dtype == torch.float32
+    if not (isinstance(prepared, Unpacked) or kept or on_gpu) or not x.is_floating_point():
         both = matmul(modulated or x, weight)
         return both[..., :ahead], swiglu(both[..., ahead:], out)
     if out is None:
@@ -49,6 +50,8 @@ def matmul_swiglu(
         raise ValueError(
             f"matmul_swiglu needs out {x.dtype} {[*x.shape[:2], width]}, not {out.dtype} {list(out.shape)}"
         )
+    if isinstance(prepared, cpu.Kept | cpu.Floats):
+        return cpu.linear_swiglu(modulated.values() if modulated else x, prepared, ahead, out), out
     plain = x.new_empty(*x.shape[:2], ahead)
     if not isinstance(prepared, Unpacked):
         gpu.linear_swiglu(modulated or x, gpu.prepared(weight), plain, out)
@@ -66,7 +69,7 @@ def implementation(device: str) -> tuple[str, str]:
     if device == "cpu" and cpu.is_exact():
         return (
             "int8",
-            "gates and values become one while the cache holds them; small weights: matmul, then swiglu",
+            "gates and values become one in a compiled pass, which applies the scales too",
         )
     if device == "cpu" and avx2.is_exact():
         return "avx2", "gates and values become one while the cache holds them"

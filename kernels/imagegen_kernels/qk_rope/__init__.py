@@ -83,5 +83,5 @@ _traced = traceable(
 def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `qk_rope` runs on `device`."""
     if device == "cpu":
-        return "cpu", "pairs as complex numbers, a sample at a time"
+        return "cpu", "one compiled pass; float64 and short bfloat16: pairs as complex numbers"
     return card.row_kernel()

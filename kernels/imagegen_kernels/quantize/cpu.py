@@ -5,24 +5,14 @@ For a small picture the calls cost more than the work: 11.3 -> 8.9 us for 4 toke
 
 from __future__ import annotations
 
-import functools
-
 import torch
 from torch import Tensor
 
+from imagegen_kernels.passes.rows import evenly_spread
 from imagegen_kernels.quantize.reference import SMALLEST
 
 LIMIT = torch.tensor(127.0)
 """As a tensor, because a Python number is made into one at every call: 1 us of it."""
-
-ROUNDER = torch.tensor(float((3 << 22) + 128))
-"""1.5 * 2^23, to which a float32 is added to be rounded, half to even, into the lowest bits, and 128."""
-
-
-@functools.lru_cache(maxsize=32)
-def _rounders(columns: int) -> Tensor:
-    """ROUNDER for each column of a token: addcdiv is vectorised for rows of numbers only."""
-    return ROUNDER.expand(columns).clone()
 
 
 def quantize(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,11 +23,17 @@ def quantize(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def quantize_unsigned(x: Tensor) -> tuple[Tensor, Tensor]:
-    """`quantize` with 128 added to each code, uint8: oneDNN is fast for unsigned activations only."""
-    if x.dtype != torch.float32:
-        x = x.float()
-    scale = _scale(x)
-    return torch.addcdiv(_rounders(x.shape[-1]), x, scale).view(torch.int32).to(torch.uint8), scale
+    """`quantize` with 128 added to each code, uint8: oneDNN is fast for unsigned activations only.
+
+    A compiled pass: 44 -> 17 us for 112 tokens of 384 channels (one Zen 3 core).
+    """
+    from imagegen_kernels.passes import tokens
+
+    x, apart = evenly_spread(x if x.dtype == torch.float32 else x.float())
+    columns = x.shape[-1]
+    codes, scale = torch.empty(x.shape, dtype=torch.uint8), torch.empty((*x.shape[:-1], 1))
+    tokens.quantize(scale.numel(), columns, apart, x, codes, scale)
+    return codes, scale
 
 
 def _scale(x: Tensor) -> Tensor:

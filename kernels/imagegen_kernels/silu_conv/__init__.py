@@ -9,15 +9,17 @@ from imagegen_kernels.formats import ConvWeight
 from imagegen_kernels.inference import inference
 from imagegen_kernels.matmul.cpu import is_exact
 from imagegen_kernels.silu_conv import cpu, reference
+from imagegen_kernels.silu_conv.reference import Norm
 
 
 @inference
-def silu_conv(x: Tensor, weight: ConvWeight) -> Tensor:
-    """silu(x [B, I, H, W]) convolved with the weight, plus its bias -> [B, O, H, W], both float32.
+def silu_conv(x: Tensor, weight: ConvWeight, norm: Norm | None = None) -> Tensor:
+    """silu(x [B, I, H, W]) convolved with the weight, plus its bias -> [B, O, H, W], both float32. With
+    `norm` it is silu(norm(x)).
 
     What SiLU gives is quantised to 8 bits with one scale and zero point for each sample, so the products run
     in int8; `reference.silu_conv` is the definition. A sample's result does not depend on its batch. Fastest
-    with channels last, and then the result has them last too. x is overwritten.
+    with channels last, and then the result has them last too. x is overwritten where there is no norm.
 
     The first call keeps the codes in oneDNN's layout in `weight.prepared`.
     Raises ValueError for shapes, dtypes or devices that do not fit.
@@ -30,8 +32,19 @@ def silu_conv(x: Tensor, weight: ConvWeight) -> Tensor:
         )
     if x.device != codes.device:
         raise ValueError(f"silu_conv needs x and weight on one device, not {x.device} and {codes.device}")
+    if norm is not None:
+        _check(norm, codes.shape[1])
     run = cpu.silu_conv if x.is_cpu and is_exact() else reference.silu_conv
-    return run(x, weight)
+    return run(x, weight, norm)
+
+
+def _check(norm: Norm, channels: int) -> None:
+    shapes = norm.weight.shape, norm.bias.shape
+    if channels % norm.groups or any(tuple(shape) != (channels,) for shape in shapes):
+        raise ValueError(
+            f"a norm of {channels} channels needs groups that divide them, weight and bias [{channels}],"
+            f" not {norm.groups}, {list(shapes[0])} and {list(shapes[1])}"
+        )
 
 
 def implementation(device: str) -> tuple[str, str]:
@@ -40,4 +53,4 @@ def implementation(device: str) -> tuple[str, str]:
         return "reference", "float32 convolution of the codes; no GPU kernel is written yet"
     if not is_exact():
         return "reference", "float32 convolution of the codes; this CPU has no 8-bit dot product (VNNI)"
-    return "int8", "oneDNN's int8 convolution, twice as fast as its bfloat16 one"
+    return "int8", "oneDNN's int8 convolution behind a compiled pass of norm, SiLU and rounding"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, silu
+from torch.nn.functional import conv2d, group_norm, silu
 
 from imagegen_kernels.formats import ConvWeight
 
@@ -16,6 +18,17 @@ STEPS = 254
 
 SMALLEST = 1e-30
 """A sample whose activations span less than this is quantised as if it were this: nothing is divided by 0."""
+
+
+class Norm(NamedTuple):
+    """A group norm, as torch.nn.functional.group_norm takes it."""
+
+    groups: int
+    weight: Tensor
+    """float32 [C]"""
+    bias: Tensor
+    """float32 [C]"""
+    eps: float
 
 
 def scale_and_zero(largest: float) -> tuple[float, int]:
@@ -35,12 +48,13 @@ def quantize(activated: Tensor) -> tuple[Tensor, float, int]:
     return exact.round_().clamp_(0, 255).to(torch.uint8), scale, zero
 
 
-def silu_conv(x: Tensor, weight: ConvWeight) -> Tensor:
+def silu_conv(x: Tensor, weight: ConvWeight, norm: Norm | None = None) -> Tensor:
     """Shapes as `imagegen_kernels.silu_conv`; the products of codes are summed in float64 (exact), and both
     scales applied to the sum."""
     samples = []
-    for sample in silu(x).unbind():
-        codes, scale, zero = quantize(sample.unsqueeze(0))
+    for sample in x.unbind():
+        one = sample.unsqueeze(0)
+        codes, scale, zero = quantize(silu(one if norm is None else group_norm(one, *norm)))
         total = conv2d(codes.double() - zero, weight.codes.double(), padding=weight.padding)
         scales = (weight.scales.double() * scale).view(-1, 1, 1)
         samples.append((total * scales + weight.bias.double().view(-1, 1, 1)).float())
