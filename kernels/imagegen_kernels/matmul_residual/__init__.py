@@ -28,9 +28,9 @@ def matmul_residual(
     together = x.is_cuda and x.device == before.device == gate.device == weight.packed.device
     if not torch.compiler.is_compiling() and together and fits and gpu.suits(x, weight):
         return gpu.linear_residual(x, gpu.prepared(weight), before, gate, bias)
-    on_cpu = x.is_cpu and before.is_cpu and gate.is_cpu and weight.packed.is_cpu and cpu.suits(weight)
+    on_cpu = x.is_cpu and before.is_cpu and gate.is_cpu and weight.packed.is_cpu
     plain = x.dtype == gate.dtype == torch.float32 and bias is None and gate.numel() == rows
-    if not torch.compiler.is_compiling() and on_cpu and plain and fits:
+    if not torch.compiler.is_compiling() and on_cpu and plain and fits and cpu.suits(weight):
         prepared = cpu.prepared(weight)
         if isinstance(prepared, cpu.Kept | cpu.Floats):
             return cpu.linear_residual(x, prepared, before, gate)
