@@ -66,10 +66,10 @@ def into_both(format: str) -> None:
     product(format, 3 * WIDTH + 2 * MLP, WIDTH, gated, first=3 * WIDTH, swiglu=True)
 
 
-def out_of_both() -> None:
+def out_of_both(format: str) -> None:
     """Its last linear, with what follows it."""
     residual = matmul.Residual(tensor(TOKENS, WIDTH), tensor(1, WIDTH), TOKENS)
-    product("ternary", WIDTH, WIDTH + MLP, tensor(TOKENS, WIDTH), bias=tensor(WIDTH), residual=residual)
+    product(format, WIDTH, WIDTH + MLP, tensor(TOKENS, WIDTH), bias=tensor(WIDTH), residual=residual)
 
 
 x, vector = tensor(1, TOKENS, WIDTH), tensor(1, 1, WIDTH)
@@ -78,11 +78,12 @@ angles = tensor(TOKENS, 64, dtype=torch.float32)
 CALLS: dict[str, Callable[[], object]] = {
     "ternary product": lambda: product("ternary", 3 * WIDTH, WIDTH, tensor(TOKENS, 3 * WIDTH)),
     "ternary product, swiglu": lambda: into_both("ternary"),
-    "ternary product, bias and residual": out_of_both,
+    "ternary product, bias and residual": lambda: out_of_both("ternary"),
     "binary product": lambda: product("binary", 3 * WIDTH, WIDTH, tensor(TOKENS, 3 * WIDTH)),
     "binary product, swiglu": lambda: into_both("binary"),
     "int4 product": lambda: product("int4", 3 * WIDTH, WIDTH, tensor(TOKENS, 3 * WIDTH)),
     "int4 product, swiglu": lambda: into_both("int4"),
+    "int4 product, bias and residual": lambda: out_of_both("int4"),
     "int8 product": lambda: product("int8", 3 * WIDTH, WIDTH, tensor(TOKENS, 3 * WIDTH)),
     "float ternary": lambda: weight_only_product("ternary", TOKENS),
     "float binary": lambda: weight_only_product("binary", TOKENS),

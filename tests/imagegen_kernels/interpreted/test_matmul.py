@@ -57,7 +57,7 @@ def product(x: Tensor, weight: PackedWeight, out: Tensor, **more: object) -> Non
     gpu.product(codes, scale, gpu.prepared(weight), out, **more)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", ["ternary-128", "binary-128", "int8-row"])
+@pytest.mark.parametrize("kind", ["ternary-128", "binary-128", "int4-128", "int8-row"])
 def test_gates_and_values_become_one_beside_what_is_there(kind: str) -> None:
     x, weight = torch.randn(19, 256), weight_of(kind, 8 + 2 * 21, 256)
     both = torch.full((19, 30), torch.nan)
