@@ -27,6 +27,7 @@ from imagegen.cli.presets import presets
 from imagegen.cli.recipes import recipes
 from imagegen.cli.serve import serve
 from imagegen.cli.tune import tune
+from imagegen.cli.waiting import wait_briefly
 from imagegen.cli.webhooks import webhooks
 from imagegen.cli.worker import worker
 from imagegen.errors import Cancelled, ImagegenError, InvalidRequest
@@ -78,6 +79,7 @@ def _options(
 
 def main() -> int:
     """Runs the command line and returns its exit code."""
+    wait_briefly()
     try:
         code = int(app(prog_name="imagegen", standalone_mode=False) or 0)
     except ImagegenError as error:
