@@ -106,6 +106,7 @@ def main() -> None:
         ]
         if name == "plain":
             results["sets"][name]["by_sheet"] = _by_sheet(cases, rows["auto"])
+            results["sets"][name]["flagged"] = _flagged([how for _, how, _ in kept], rows["auto"])
         if name == "street":
             results["sets"][name]["flagged"] = f"{sum(how['review'] for _, how, _ in kept)} of {len(kept)}"
         else:
@@ -257,6 +258,24 @@ def _by_sheet(cases: list[Case], rows: list[dict[str, float]]) -> dict[str, str]
         for kind in (case.sheet, f"{outline} outline", product):
             good.setdefault(kind, []).append(row["iou"] >= 0.98)
     return {kind: f"{sum(reached)} of {len(reached)}" for kind, reached in sorted(good.items())}
+
+
+def _flagged(hows: list[dict[str, Any]], rows: list[dict[str, float]]) -> dict[str, Any]:
+    """Whom the review flag found, by overlap, and how well confidence parts pictures at 0.98 from the others."""
+    found: dict[str, Any] = {}
+    for label, low, high in (
+        ("below 0.95", 0.0, 0.95),
+        ("0.95 to 0.98", 0.95, 0.98),
+        ("from 0.98", 0.98, 1.01),
+    ):
+        inside = [how["review"] for how, row in zip(hows, rows, strict=True) if low <= row["iou"] < high]
+        found[label] = f"{sum(inside)} of {len(inside)}"
+    sure: dict[bool, list[float]] = {True: [], False: []}
+    for how, row in zip(hows, rows, strict=True):
+        sure[row["iou"] >= 0.98].append(float(how["confidence"]))
+    pairs = [(good > bad) + 0.5 * (good == bad) for good in sure[True] for bad in sure[False]]
+    found["surer_of_the_better_of_two"] = round(statistics.mean(pairs), 3) if pairs else None
+    return found
 
 
 def _calibration(judged: list[tuple[float, bool, float]]) -> dict[str, Any]:

@@ -30,10 +30,12 @@ def optimize(
     state_path: Path,
     muon: bool = False,
     shares: Mapping[str, float] | None = None,
+    piece: float = float("inf"),
 ) -> None:
     """AdamW (or Muon), warm-up, linear end. Resumes from `state_path`; `network` ends holding the average.
 
     shares: of the learning rate, by the first word of a parameter's name, for parts that learnt before.
+    piece: seconds after which this call saves and returns, though the phase has not ended.
     """
     parameters = dict(network.named_parameters())
     shares = shares or {}
@@ -76,8 +78,8 @@ def optimize(
 
     generator = torch.Generator().manual_seed(1_000_003 + steps)
     rng = random.Random(steps)
-    last = saved_at = time.monotonic()
-    while elapsed < seconds:
+    began = last = saved_at = time.monotonic()
+    while elapsed < seconds and last - began < piece:
         rate = learning_rate * _schedule(elapsed, seconds)
         loss = loss_of_batch(generator, rng)
         loss.backward()  # type: ignore[no-untyped-call]

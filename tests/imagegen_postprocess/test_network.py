@@ -21,6 +21,7 @@ from imagegen_postprocess.background.network import (
     expected_overlap,
     seen_size,
 )
+from imagegen_postprocess.background.sheet import look_behind
 from tests.imagegen_postprocess.drawn import bag, photograph
 from tests.imagegen_postprocess.textured import before_a_texture
 
@@ -49,7 +50,8 @@ def test_a_product_before_a_texture_is_found() -> None:
 def test_a_product_on_a_sheet_is_seen_at_more_pixels_where_it_has_them() -> None:
     for side, seen in ((256, 320), (400, 384), (900, CLOSE_SIDE)):
         product = bag(side)
-        found = coverage_on_sheet(np.asarray(photograph(product, (246, 246, 246), seed=3)), 1) > 0.5
+        pixels = np.asarray(photograph(product, (246, 246, 246), seed=3))
+        found = coverage_on_sheet(pixels, look_behind(pixels), 1) > 0.5
         truth = cv2.resize(product.alpha, (seen, seen), interpolation=cv2.INTER_AREA) > 0.5
         assert found.shape == (seen, seen)
         assert (found & truth).sum() / (found | truth).sum() > 0.9

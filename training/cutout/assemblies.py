@@ -1,7 +1,8 @@
 """Objects of several materials: panels in frames, bars with strips, racks, coils, handles.
 
 Where `shapes` draws outlines, these teach that the parts of a product differ from one another more than from
-the sheet behind it: glass as grey as the paper, a silver edge in the shadow, the gap in a coil.
+the sheet behind it: glass as grey as the paper, a silver edge in the shadow, the gap in a coil. More kinds
+(`openwork`) are full of places that are either a gap or a part nearly of the sheet's colour.
 """
 
 import random
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.cutout.openwork import OPENWORK
 from training.cutout.textures import Plane, plain, texture
 
 Pixels = NDArray[np.uint8]
@@ -18,18 +20,24 @@ Points = NDArray[np.float64]
 SIDE = 320
 FINE = 2  # drawn so many times larger, for soft edges
 _SUB = 3  # fractional bits of cv2's coordinates
+OPEN = 0.6  # share of openwork
+NEAR_SHEET = 0.25  # share of parts that have nearly the colour of the sheet, where it is told
 
 
-def assemble(rng: random.Random) -> Pixels:
-    """uint8 RGBA [320, 320, 4]: two to seven parts, most of them mirrored, each of its own material."""
+def assemble(rng: random.Random, sheet: Plane | None = None) -> Pixels:
+    """uint8 RGBA [320, 320, 4]: two to seven parts, most of them mirrored, each of its own material.
+
+    sheet: colour of what they will lie on, float32 [3] in 0..1.
+    """
     colours = np.zeros((SIDE, SIDE, 3), np.float32)
     alpha = np.zeros((SIDE, SIDE), np.float32)
-    shared = [_material(rng) for _ in range(2)]
+    shared = [_material(rng, sheet) for _ in range(2)]
     turn = rng.choice((0.0, 0.0, rng.uniform(-0.3, 0.3)))
-    draw = rng.choice((_panel, _bar, _rack, _coil, _bag, _body, _body))
+    kinds = OPENWORK if rng.random() < OPEN else (_panel, _bar, _rack, _coil, _bag, _body, _body)
+    draw = rng.choice(kinds)
     for mask in draw(rng):
         share = _soft(mask, turn)
-        surface = rng.choice(shared) if rng.random() < 0.5 else _material(rng)
+        surface = rng.choice(shared) if rng.random() < 0.5 else _material(rng, sheet)
         depth = cv2.distanceTransform((share > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
         if rng.random() < 0.5:
             surface = (
@@ -42,8 +50,10 @@ def assemble(rng: random.Random) -> Pixels:
     return np.asarray(np.rint(np.clip(np.dstack([straight, alpha]), 0, 1) * 255), np.uint8)
 
 
-def _material(rng: random.Random) -> Plane:
-    """White, black, silver, glass, a colour or a texture."""
+def _material(rng: random.Random, sheet: Plane | None = None) -> Plane:
+    """White, black, silver, glass, a colour or a texture, or nearly the sheet's colour."""
+    if sheet is not None and rng.random() < NEAR_SHEET:
+        return _like(sheet, rng)
     kind = rng.random()
     if kind < 0.25:
         return texture(SIDE, SIDE, rng)
@@ -57,6 +67,25 @@ def _material(rng: random.Random) -> Plane:
     strength = rng.choice((0.1, 0.4, 1.0))
     bands = (strength * bands).astype(np.float32)
     return np.asarray(surface + (bands if rng.random() < 0.5 else bands[:, None])[..., None], np.float32)
+
+
+def _like(sheet: Plane, rng: random.Random) -> Plane:
+    """A little lighter or darker than the sheet, with grain, shading, or a sheen across."""
+    # On white paper only a shade darker can be seen.
+    way = -1 if sheet.mean() > 0.93 else rng.choice((-1, 1))
+    off = way * rng.uniform(0.012, 0.1) + np.array([rng.uniform(-0.02, 0.02) for _ in range(3)])
+    surface = np.ones((SIDE, SIDE, 3), np.float32) * (sheet + off).astype(np.float32)
+    generator = np.random.default_rng(rng.getrandbits(32))
+    if rng.random() < 0.5:
+        grain = cv2.GaussianBlur(
+            generator.standard_normal((SIDE, SIDE), np.float32), (0, 0), rng.uniform(0.5, 2)
+        )
+        surface += (rng.uniform(0.01, 0.06) * grain / grain.std())[..., None]
+    if rng.random() < 0.6:
+        ends = [rng.uniform(-0.1, 0.1) for _ in range(rng.randint(2, 4))]
+        sheen = np.interp(np.linspace(0, 1, SIDE), np.linspace(0, 1, len(ends)), ends).astype(np.float32)
+        surface += (sheen if rng.random() < 0.5 else sheen[:, None])[..., None]
+    return surface
 
 
 def _empty() -> Pixels:

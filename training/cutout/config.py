@@ -26,8 +26,10 @@ class CutOutConfig:
     learning_rate: float
     encoder_share: float
     ema_halflife: int
+    evidence: bool
     on_sheets: float
     frozen_stages: int
+    bfloat16: bool
     shapes: list[list[int]]
 
 

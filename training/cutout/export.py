@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.cutout.network import DEVIATION, MEAN, CutOutNetwork
+from training.cutout.network import DEVIATION, MEAN, CutOutNetwork, SheetNetwork
 
 OPSET = 17
 LARGE = 20_000  # entries from which a weight is kept in int8
@@ -49,14 +49,19 @@ class PackedConvolution(nn.Module):
 
 
 class Deployed(nn.Module):
-    """uint8 sRGB [B, H, W, 3], sides multiples of 32 -> coverage 0..1, float32 [B, H, W]."""
+    """uint8 sRGB [B, H, W, 3], sides multiples of 32 -> coverage 0..1, float32 [B, H, W].
+
+    difference: from the sheet, float32 [B, H, W, 3], for a network that is told it.
+    """
 
     def __init__(self, network: CutOutNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor, difference: Tensor | None = None) -> Tensor:
         x = (pixels.permute(0, 3, 1, 2).float() - MEAN) / DEVIATION
+        if difference is not None:
+            x = torch.cat([x, difference.permute(0, 3, 1, 2)], dim=1)
         return torch.sigmoid(self.network(x))[:, 0]
 
 
@@ -65,15 +70,18 @@ def export(network: CutOutNetwork, path: Path) -> Path:
     _pack(network)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".partial")
+    examples, names = (torch.zeros(EXAMPLE, dtype=torch.uint8),), ["pixels"]
+    if isinstance(network, SheetNetwork):
+        examples, names = (*examples, torch.zeros(EXAMPLE)), [*names, "difference"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter is the one that needs no further package
         torch.onnx.export(
             Deployed(network).eval(),
-            (torch.zeros(EXAMPLE, dtype=torch.uint8),),
+            examples,
             str(draft),
-            input_names=["pixels"],
+            input_names=names,
             output_names=["coverage"],
-            dynamic_axes={"pixels": {1: "height", 2: "width"}, "coverage": {1: "height", 2: "width"}},
+            dynamic_axes={name: {1: "height", 2: "width"} for name in (*names, "coverage")},
             opset_version=OPSET,
             do_constant_folding=False,  # it would widen the weights in the file
             dynamo=False,

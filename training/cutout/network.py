@@ -24,6 +24,7 @@ STAGES = (
 )
 STEM = 32
 WIDTHS = (96, 64, 48, 32, 16)  # of the decoder, at 1/32, 1/16, 1/8, 1/4 and 1/2 of the input
+EVIDENCE = (20, 32, 48, 64)  # features of what the sheet's colour tells, at 1/2 to 1/16
 MULTIPLE = 32  # sides of the input must be multiples of this
 MEAN, DEVIATION = 127.0, 128.0  # of 8-bit input: what the published weights were trained on
 _EPSILON = 1e-3  # of the published batch normalisation
@@ -85,9 +86,10 @@ class Refine(nn.Module):
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, coarse: Tensor, level: Tensor) -> Tensor:
+    def forward(self, coarse: Tensor, level: Tensor, more: Tensor | None = None) -> Tensor:
         x = functional.interpolate(self.reduce(coarse), scale_factor=2.0, mode="nearest")
-        x = functional.relu(x + self.lateral(level))
+        x = x + self.lateral(level)
+        x = functional.relu(x if more is None else x + more)
         return functional.relu(x + self.second(functional.relu(self.first(x))))
 
 
@@ -155,3 +157,72 @@ def _fold(target: nn.Conv2d, state: dict[str, Tensor], convolution: str, norm: s
     with torch.no_grad():
         target.weight.copy_(state[f"{convolution}.weight"] * scale[:, None, None, None])
         target.bias.copy_(shift)
+
+
+class Evidence(nn.Module):
+    """Pixels and their difference from the sheet, 6 channels at full size -> 20, 32, 48 and 64 features at
+    1/2 to 1/16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList()
+        inner = 6 * 4  # two by two pixels at once
+        for number, channels in enumerate(EVIDENCE):
+            self.levels.append(
+                nn.Sequential(
+                    nn.Conv2d(inner, channels, 3, 2 if number else 1, 1),
+                    nn.ReLU(),
+                    nn.Conv2d(channels, channels, 3, padding=1),
+                    nn.ReLU(),
+                )
+            )
+            inner = channels
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = functional.pixel_unshuffle(x, 2)
+        found = []
+        for level in self.levels:
+            x = level(x)
+            found.append(x)
+        return found
+
+
+class SheetNetwork(CutOutNetwork):
+    """As CutOutNetwork, of a product before a plain sheet whose colour is known.
+
+    x: [B, 6, H, W], pixels in -1..1 and their difference from the sheet in Lab, over the tolerance.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.evidence = Evidence()
+        self.told = nn.ModuleList(
+            nn.Conv2d(inner, channels, 1)
+            for inner, channels in zip(reversed(EVIDENCE), WIDTHS[1:], strict=True)
+        )
+        self.last = nn.Conv2d(WIDTHS[-1] + EVIDENCE[0], 20, 3, padding=1)
+        self.corrected = nn.Conv2d(20, 4, 3, padding=1)
+        for layer in (*self.told, self.corrected):  # begins as the network that it goes on from
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        difference = x[:, 3:]
+        # As logarithms: a step just above the noise counts as much as one from grey to black.
+        difference = torch.sign(difference) * torch.log1p(difference.abs())
+        known = self.evidence(torch.cat([x[:, :3], difference], dim=1))
+        levels = self.encoder(x[:, :3])
+        x = self.bottom(levels[4]) + self.context(levels[4].mean(dim=(2, 3), keepdim=True))
+        x = functional.relu(x)
+        x = functional.relu(x + self.mix(x))
+        glance = x
+        for number, (refine, told, level, seen) in enumerate(
+            zip(self.refine, self.told, reversed(levels[:4]), reversed(known), strict=True)
+        ):
+            x = refine(x, level, told(seen))
+            if number == 1:
+                glance = self.glance(x)
+        corrected = self.corrected(functional.relu(self.last(torch.cat([x, known[0]], dim=1))))
+        return functional.pixel_shuffle(self.answer(x) + corrected, 2), glance

@@ -16,7 +16,7 @@ from training.cutout.textures import Plane
 
 Pixels = NDArray[np.uint8]
 
-ASSEMBLED, INVENTED = 0.34, 0.16  # shares of invented objects; the rest are cut-outs
+ASSEMBLED, INVENTED = 0.5, 0.08  # shares of invented objects; the rest are cut-outs
 FILL = (0.62, 0.98)  # of the frame
 ALIKE = 0.35  # share of products whose colours are moved towards the sheet's
 
@@ -26,7 +26,7 @@ def on_a_sheet(
 ) -> tuple[Pixels, Pixels]:
     """uint8 RGB [height, width, 3] and the product's coverage, uint8 [height, width]."""
     sheet = _sheet(width, height, rng)
-    layer = _placed(_thing(foregrounds, rng), width, height, rng)
+    layer = _placed(_thing(foregrounds, sheet, rng), width, height, rng)
     colours, alpha = _relit(layer[..., :3], rng), layer[..., 3]
     if rng.random() < ALIKE:
         share, shade = np.float32(rng.uniform(0.3, 0.9)), np.float32(rng.uniform(0.7, 1.1))
@@ -41,10 +41,10 @@ def on_a_sheet(
     return _photographed(np.asarray(picture, np.float32), rng), np.rint(alpha * 255).astype(np.uint8)
 
 
-def _thing(foregrounds: Foregrounds, rng: random.Random) -> Pixels:
+def _thing(foregrounds: Foregrounds, sheet: Plane, rng: random.Random) -> Pixels:
     draw = rng.random()
     if draw < ASSEMBLED:
-        return assemble(rng)
+        return assemble(rng, sheet.mean(axis=(0, 1)))
     return invent(rng) if draw < ASSEMBLED + INVENTED else foregrounds[rng.randrange(len(foregrounds))]
 
 

@@ -1,8 +1,9 @@
 """The bundled networks: which pixels are product, whatever stands behind it, and before a plain sheet.
 
 One sees about 320 x 320 pixels of any picture, in its own proportions; the other was taught on from it on
-products that fill their plain sheet, and sees up to 448 x 448. Neither knows how sure it may be: the
-confidence is the overlap it expects of its own answer.
+products that fill their plain sheet, sees up to 512 x 512, and is told how far each pixel is from the sheet:
+by itself it could not judge whether a place inside a product is a gap or a part nearly of the sheet's colour.
+Neither knows how sure it may be: the confidence is the overlap it expects of its own answer.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any
 import cv2
 import numpy as np
 
+from imagegen_postprocess.background.evidence import difference_from
+from imagegen_postprocess.background.sheet import Sheet
 from imagegen_postprocess.onnx_session import open_session
 from imagegen_postprocess.subject import Pixels, Plane
 
 WEIGHTS = Path(__file__).parent / "weights"
 FILE, SHEET_FILE = WEIGHTS / "cutout.onnx", WEIGHTS / "cutout-sheet.onnx"
 SIDE = 320  # pixels of a square input; other shapes have about as many
-CLOSE_SIDE = 448  # of a closer look at a product on a plain sheet: gaps and cables of two pixels become three
+CLOSE_SIDE = 512  # of a closer look at a product on a plain sheet: gaps and cables of two pixels become three
 MULTIPLE = 32
 LEAST, MOST = 96, 640
 
@@ -35,21 +38,30 @@ def coverage(pixels: Pixels, threads: int | None = None) -> Plane:
     pixels: uint8 sRGB [H, W, 3]. Returns float32 [h, w] in 0..1, h and w multiples of 32 (see `seen_size`).
     Raises DependencyMissing, field "cutout", where onnxruntime is not installed.
     """
-    return _answer(FILE, pixels, threads, SIDE)
+    return _answer(FILE, threads, {"pixels": _resized(pixels, SIDE)})
 
 
-def coverage_on_sheet(pixels: Pixels, threads: int | None = None) -> Plane:
-    """As `coverage`, of a product that fills most of a picture of itself on a plain sheet."""
+def coverage_on_sheet(pixels: Pixels, sheet: Sheet, threads: int | None = None) -> Plane:
+    """As `coverage`, of a product that fills most of a picture of itself on a plain sheet.
+
+    sheet: what lies behind these pixels.
+    """
     size = (pixels.shape[0] * pixels.shape[1]) ** 0.5
-    return _answer(SHEET_FILE, pixels, threads, round(min(CLOSE_SIDE, max(SIDE, size))))
+    seen = _resized(pixels, round(min(CLOSE_SIDE, max(SIDE, size))))
+    difference = difference_from(sheet.backdrop.surface, sheet.tolerance, seen)
+    return _answer(SHEET_FILE, threads, {"pixels": seen, "difference": difference})
 
 
-def _answer(file: Path, pixels: Pixels, threads: int | None, side: int) -> Plane:
+def _resized(pixels: Pixels, side: int) -> Pixels:
     width, height = seen_size(pixels.shape[1], pixels.shape[0], side)
     larger = width * height > pixels.shape[0] * pixels.shape[1]
-    resized = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC if larger else cv2.INTER_AREA)
+    how = cv2.INTER_CUBIC if larger else cv2.INTER_AREA
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)
+
+
+def _answer(file: Path, threads: int | None, inputs: dict[str, Pixels | Plane]) -> Plane:
     with _inference:
-        (answer,) = _session(file, threads).run(None, {"pixels": resized[None]})
+        (answer,) = _session(file, threads).run(None, {name: plane[None] for name, plane in inputs.items()})
     return np.asarray(answer[0], np.float32)
 
 
