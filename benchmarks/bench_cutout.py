@@ -261,7 +261,7 @@ def _by_sheet(cases: list[Case], rows: list[dict[str, float]]) -> dict[str, str]
 
 
 def _flagged(hows: list[dict[str, Any]], rows: list[dict[str, float]]) -> dict[str, Any]:
-    """Whom the review flag found, by overlap, and how well confidence parts pictures at 0.98 from the others."""
+    """Whom the review flag found, by overlap, and how well confidence tells pictures at 0.98 from others."""
     found: dict[str, Any] = {}
     for label, low, high in (
         ("below 0.95", 0.0, 0.95),
