@@ -28,13 +28,14 @@ def close_up(foregrounds: Foregrounds, width: int, height: int, rng: random.Rand
         across, down = width + 2 * border, height + 2 * border
         pixels, alpha = on_a_sheet(foregrounds, across, down, rng)
         # Half as large: a photo's noise is averaged like that before its sheet is fitted.
-        sheet = look_behind(cv2.resize(pixels, (across // 2, down // 2), interpolation=cv2.INTER_AREA))
+        half = cv2.resize(pixels, (across // 2, down // 2), interpolation=cv2.INTER_AREA)
+        sheet = look_behind(np.asarray(half, np.uint8))
         if not sheet.plainness:
             continue
         surface = cv2.resize(sheet.backdrop.surface, (across, down), interpolation=cv2.INTER_LINEAR)
         part = _around(alpha, width, height, rng)
         seen = np.ascontiguousarray(pixels[part])
-        difference = difference_from(surface[part], sheet.tolerance, seen)
+        difference = difference_from(np.asarray(surface[part], np.float32), sheet.tolerance, seen)
         return Sample(seen, np.ascontiguousarray(alpha[part]), difference)
     raise RuntimeError(f"no plain sheet in {TRIES} pictures")
 

@@ -70,7 +70,8 @@ def export(network: CutOutNetwork, path: Path) -> Path:
     _pack(network)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".partial")
-    examples, names = (torch.zeros(EXAMPLE, dtype=torch.uint8),), ["pixels"]
+    examples: tuple[Tensor, ...] = (torch.zeros(EXAMPLE, dtype=torch.uint8),)
+    names = ["pixels"]
     if isinstance(network, SheetNetwork):
         examples, names = (*examples, torch.zeros(EXAMPLE)), [*names, "difference"]
     with warnings.catch_warnings():

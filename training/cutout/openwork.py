@@ -295,7 +295,7 @@ def _beside(way: Points, offset: float) -> Points:
     normal = (
         np.stack([-along[:, 1], along[:, 0]], 1) / np.maximum(np.linalg.norm(along, axis=1), 1e-6)[:, None]
     )
-    return np.clip(way + offset * normal, 0.02, 0.98)
+    return np.asarray(np.clip(way + offset * normal, 0.02, 0.98), np.float64)
 
 
 def _empty() -> Pixels:
@@ -303,7 +303,7 @@ def _empty() -> Pixels:
 
 
 def _dots(points: Points) -> NDArray[np.int32]:
-    return np.rint(points * SIDE * FINE * 2**_SUB).astype(np.int32)
+    return np.asarray(np.rint(points * SIDE * FINE * 2**_SUB), np.int32)
 
 
 def _line(mask: Pixels, points: Points, thick: float) -> Pixels:
