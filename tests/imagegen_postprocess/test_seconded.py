@@ -77,7 +77,8 @@ def test_auto_asks_both_before_a_sheet_and_says_so(keep_shadow: bool) -> None:
     assert cut.alpha is not None
     assert overlap(cut.alpha > 0.5, product.solid) > 0.97
     outside = cv2.dilate(product.solid.astype(np.uint8), np.ones((9, 9), np.uint8)) == 0
-    assert (cut.alpha[outside].max() > 0.05) == keep_shadow
+    # A few pixels of the shadow's heart may pass for product.
+    assert ((cut.alpha[outside] > 0.05).mean() > 0.001) == keep_shadow
 
 
 def test_a_border_that_is_not_plain_has_no_say() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from imagegen_postprocess.background.closeup import closer, window_around
 from imagegen_postprocess.background.decontaminate import clean_colours
 from imagegen_postprocess.background.models import BUNDLED, Models, require_allowed
-from imagegen_postprocess.background.network import SIDE, coverage, coverage_on_sheet, expected_overlap
+from imagegen_postprocess.background.network import coverage, coverage_on_sheet, expected_overlap
 from imagegen_postprocess.background.people import may_hold_people
 from imagegen_postprocess.background.plain import (
     SMALLEST_PRODUCT,
@@ -34,7 +34,7 @@ REVIEW = 0.5  # confidence below which a person should look
 # Of the first network, from which it is believed where the second doubts. Of 21 such pictures made for
 # choosing it was sure of 2, whose overlap rose from 0.29 and 0.64 to 0.98 and 0.99.
 SURE = 0.9
-TAUGHT_NOISE = 1.0  # Delta E of the sheet: the second network was taught on smoother ones, on none of wood
+TAUGHT_NOISE = 1.5  # Delta E of the sheet: the second network was taught on smoother ones, on none of wood
 # Expected overlap of the network -> confidence: the share of 200 held-out composites of about such an overlap
 # that came out at IoU 0.9 or better.
 PEOPLE = 0.25  # confidence where people may be in the picture: 5 of 20 such photos came out at IoU 0.9
@@ -118,7 +118,7 @@ def _seconded(
         part, sheet = Subject(window.cut(subject.pixels)), closer(sheet, subject.pixels, window)
         answer = window.seen(answer, subject.width, subject.height)
     confidence, contested = _confidence(answer), False
-    if sheet.backdrop.noise <= TAUGHT_NOISE and part.width * part.height >= SIDE**2:
+    if sheet.backdrop.noise <= TAUGHT_NOISE:
         near = with_certain_patches(coverage_on_sheet(part.pixels, sheet, models.threads), answer, sheet)
         told = _confidence(near, _SHEET_OVERLAPS, _SHEET_CONFIDENCES)
         contested = told < REVIEW and confidence >= SURE
