@@ -42,6 +42,18 @@ def test_a_shadow_at_its_foot_is_neither_product_nor_backdrop() -> None:
     assert overlap(found.product, bag().solid) > 0.97
 
 
+def test_a_shadow_may_be_black_at_its_foot() -> None:
+    """Cut away as backdrop it left a white gap between a sole and the rest of its shadow."""
+    pixels = picture().copy()
+    foot = int(np.flatnonzero(bag().solid.any(axis=1))[-1])
+    middle = slice(100, 156)
+    pixels[foot + 2 : foot + 8, middle] = 12
+    pixels[foot + 8 : foot + 14, middle] = 150
+    found = second(look_behind(pixels), coarse(bag().solid)).regions
+    assert not found.product[foot + 5, 110:146].any()
+    assert not found.backdrop[foot + 5, 110:146].any()
+
+
 def test_what_is_out_of_focus_and_unseen_is_scenery() -> None:
     pixels = picture().copy()
     pixels[150:240, 0:30] = (30, 120, 40)

@@ -57,7 +57,9 @@ def second(sheet: Sheet, answer: Plane) -> Seconded:
     seen = _enlarged(answer, distance)
     product, shade = seen > 0.5, shadow_hued(sheet.small, sheet.backdrop)
     certain = certain_backdrop(distance, tolerance)
-    beside = touching(~(product | certain) & shade, grow(product, 3))
+    # Right under a product a shadow may be black; cut away as no shadow it left a white gap under soles.
+    black = shadow_hued(sheet.small, sheet.backdrop, darkest=1.0)
+    beside = touching(~(product | certain) & black, grow(product, 3))
     closed = filled(product)
     holes = cv2.connectedComponents((closed & ~product).astype(np.uint8), connectivity=4)[0] - 1
     support = outline_support(distance, product, tolerance)

@@ -33,10 +33,13 @@ def shadow_coloured(pixels: Pixels, lab: Plane, backdrop: Backdrop, strong: Mask
     return np.asarray(like)
 
 
-def shadow_hued(pixels: Pixels, backdrop: Backdrop) -> Mask:
-    """Pixels of the backdrop's own hue, only darker, however sharp their edges are: bool [H, W]."""
+def shadow_hued(pixels: Pixels, backdrop: Backdrop, darkest: float = DARKEST) -> Mask:
+    """Pixels of the backdrop's own hue, only darker, however sharp their edges are: bool [H, W].
+
+    darkest: share of the light that they may lack.
+    """
     loss, spread = _loss(pixels, backdrop)
-    return np.asarray((loss > -0.02) & (loss < DARKEST) & (spread < MAX_SPREAD))
+    return np.asarray((loss > -0.02) & (loss < darkest) & (spread < MAX_SPREAD))
 
 
 def _loss(pixels: Pixels, backdrop: Backdrop) -> tuple[Plane, Plane]:
