@@ -38,7 +38,9 @@ def test_a_worker_that_is_told_to_stop_ends_what_it_has_begun(
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=120)
         states = [job.state for job in (jobs.get(id) for id in asked) if job is not None]
-    assert (process.returncode, err) == (0, "imagegen worker takes jobs\n")
+    # An older CPU's log says that it has no 8-bit dot product.
+    said = [line for line in err.splitlines() if "8-bit dot product" not in line]
+    assert (process.returncode, said) == (0, ["imagegen worker takes jobs"])
     assert set(states) <= {JobState.COMPLETED, JobState.QUEUED}
     assert states[:1] == [JobState.COMPLETED]
     assert len(states) == len(asked)

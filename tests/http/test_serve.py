@@ -41,7 +41,9 @@ def test_a_signal_ends_it_with_exit_code_0(
     out, err = process.communicate(timeout=60)
     assert answer.status_code == 200, answer.text
     assert "server" not in answer.headers
-    assert (process.returncode, out, err) == (0, "left\n", "")
+    # An older CPU's log says that it has no 8-bit dot product.
+    said = [line for line in err.splitlines() if "8-bit dot product" not in line]
+    assert (process.returncode, out, said) == (0, "left\n", [])
 
 
 def test_nothing_starts_without_keys_beyond_this_machine() -> None:
