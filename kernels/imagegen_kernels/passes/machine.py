@@ -24,6 +24,9 @@ from imagegen_kernels.passes.code import Writer
 
 FOLDER = Path(__file__).with_name("__pycache__")
 
+DIGEST = hashlib.sha256().digest_size
+"""Bytes behind kept code that tell whether it is whole."""
+
 _compiling = threading.Lock()
 _kept: list[Any] = []
 """Code is unloaded with the object that owns it."""
@@ -74,9 +77,8 @@ def _load(write: Callable[[Writer], None]) -> int:
     writer.end()
     text = str(module)
     file = FOLDER / f"{write.__name__}-{hashlib.sha256((processor + text).encode()).hexdigest()[:16]}.o"
-    try:
-        code = file.read_bytes()
-    except OSError:
+    code = _kept_code(file)
+    if code is None:
         code = machine.emit_object(_improved(text, machine))
         _keep(code, file)
     empty = llvm.parse_assembly("")
@@ -99,11 +101,22 @@ def _improved(text: str, machine: Any) -> Any:
     return module
 
 
+def _kept_code(file: Path) -> bytes | None:
+    """The code in a file of `_keep`, or None where there is none or it is broken: what is half-written when
+    the power goes would be run."""
+    try:
+        stored = file.read_bytes()
+    except OSError:
+        return None
+    code, digest = stored[:-DIGEST], stored[-DIGEST:]
+    return code if hashlib.sha256(code).digest() == digest else None
+
+
 def _keep(code: bytes, file: Path) -> None:
     try:
         FOLDER.mkdir(exist_ok=True)
         with NamedTemporaryFile(dir=FOLDER, delete=False) as temporary:
-            temporary.write(code)
+            temporary.write(code + hashlib.sha256(code).digest())
         Path(temporary.name).replace(file)
     except OSError:
         return  # the next process compiles it again

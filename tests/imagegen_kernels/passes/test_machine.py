@@ -41,6 +41,20 @@ def test_code_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert kept.name.startswith("multiply-")
 
 
+@pytest.mark.parametrize("left", [0, 20, -1])
+def test_code_that_is_not_whole_is_compiled_again(
+    left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "FOLDER", tmp_path)
+    x = torch.randn(3, 5)
+    assert torch.equal(tripled(Pass(multiply, 1), x), x * 3)
+    (kept,) = tmp_path.iterdir()
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:left])
+    assert torch.equal(tripled(Pass(multiply, 1), x), x * 3)
+    assert kept.read_bytes() == whole
+
+
 def test_another_pass_of_the_same_name_is_not_mistaken_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
