@@ -36,11 +36,12 @@ class Tokens:
 
     def times(self, weight: Unpacked, rows: slice) -> Callable[[slice], Tensor]:
         """What multiplies some of the tokens with these rows of the weight -> int32 [tokens, R]."""
-        if weight.factors is None:
+        factors = weight.run_factors(_PIECE)
+        if factors is None:
             codes = weight.codes(rows).contiguous()
             return functools.partial(self._product, 8, codes, codes)
-        factors = weight.run_factors(_PIECE)[rows]
-        return functools.partial(self._product, weight.bits, weight.weight.packed[rows].contiguous(), factors)
+        packed = weight.weight.packed[rows].contiguous()
+        return functools.partial(self._product, weight.bits, packed, factors[rows])
 
     def _product(self, width: int, packed: Tensor, factors: Tensor, part: slice) -> Tensor:
         count, kernels = part.stop - part.start, self._kernels

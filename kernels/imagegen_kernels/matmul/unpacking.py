@@ -89,11 +89,10 @@ class Unpacked:
         """Of a packed code."""
         return BITS[self.weight.format]
 
-    def run_factors(self, multiple: int) -> Tensor:
-        """Of a binary or ternary weight: `factors` of each run of 128 columns, int8 [N, P], zeros behind the
-        last up to a multiple of so many; made once."""
-        if self._run_factors is None:
-            assert self.factors is not None
+    def run_factors(self, multiple: int) -> Tensor | None:
+        """`factors` of each run of 128 columns, int8 [N, P], zeros behind the last up to a multiple of so
+        many; made once."""
+        if self._run_factors is None and self.factors is not None:
             runs = self.shape[1] // RUN
             of_runs = self.factors.repeat_interleave(runs // self.factors.shape[1], dim=1)
             self._run_factors = functional.pad(of_runs, (0, -runs % multiple))

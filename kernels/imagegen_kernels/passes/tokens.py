@@ -7,12 +7,11 @@ from collections.abc import Callable
 from imagegen_kernels.passes.code import F32, I8, I32, I64, Array, Number, Writer
 from imagegen_kernels.passes.functions import ROUNDER, silu
 from imagegen_kernels.passes.machine import compiled
+from imagegen_kernels.quantize.reference import SMALLEST
 
 EACH = 8
 """Tokens that a thread takes at a time."""
 
-SMALLEST = 1e-30
-"""As in quantize.reference."""
 MAGNITUDE = 0x7FFFFFFF
 """The bits of a float32 without its sign."""
 
