@@ -37,7 +37,8 @@ class Job:
     created, started, ended     seconds since 1970; `started` when a worker took it
     step, steps                 denoising steps done, of how many; 0 until the first one
     file                        where the picture was written, for a job with a place of its own
-    artifact                    the picture's id in the artifact store, for any other
+    artifact                    the picture's id in the artifact store, for any other, once it is on record
+    kept_as                     that id from the beginning: a job that is cancelled may have its picture there
     seconds                     of work, without waiting
     details                     the artifact without its pixels (Artifact.to_dict): recipe, report, timings
     error                       code, message, param and hint of what went wrong
@@ -58,6 +59,7 @@ class Job:
     steps: int = 0
     file: Path | None = None
     artifact: str | None = None
+    kept_as: str | None = None
     seed: int | None = None
     seconds: float | None = None
     warnings: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import OperationalError
 
 from imagegen.errors import InvalidRequest
-from imagegen.jobs.job import Job, JobState, Page, Priority
+from imagegen.jobs.job import Job, JobState, Page, Priority, artifact_id
 from imagegen.jobs.making import MAKE
 from imagegen.jobs.tables import CANCELLED, DELAYED, ENQUEUED, ERROR, GIVEN_UP, PENDING, SUCCESS
 from imagegen.request import ImageRequest
@@ -157,7 +157,7 @@ class Records:
         return [self._job(status) for status in found]
 
     def _job(self, status: Any) -> Job:
-        record, _ = status.input["args"]
+        record, place = status.input["args"]
         facts = status.attributes or {}
         state = STATES[status.status]
         error = _error(status.error) if state is JobState.FAILED else None
@@ -183,6 +183,7 @@ class Records:
             steps=steps,
             file=Path(made["file"]) if made.get("file") else None,
             artifact=made.get("artifact"),
+            kept_as=None if place["destination"] else artifact_id(status.workflow_id, place["format"]),
             seed=record["seed"],
             seconds=made.get("seconds"),
             warnings=tuple(made.get("warnings", ())),

@@ -26,8 +26,9 @@ class Traces:
         """Pictures and photos first, then the records that lead to them. Whoever calls it lets the database
         forget (`forget_deleted`)."""
         for job in jobs:
-            if job.artifact is not None:
-                self.store.delete(job.artifact)
+            # By the name that it would have: between file and record a cancelled job has a picture too.
+            if job.kept_as is not None:
+                self.store.delete(job.kept_as)
             forget(self.photos, job.id, job.request)
         ids = [job.id for job in jobs]
         DBOS.delete_workflows([*ids, *(f"{id}.{ENDED}" for id in ids)])

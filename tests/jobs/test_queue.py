@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dbos import DBOS
@@ -13,13 +14,17 @@ from dbos import DBOS
 from imagegen.errors import InvalidRequest, Overloaded
 from imagegen.jobs.job import LAST_EVENT, Job, JobState, Priority
 from imagegen.jobs.jobs import Jobs
+from imagegen.jobs.making import Maker, Place
 from imagegen.jobs.retention import Retention
+from imagegen.jobs.running import Running
 from imagegen.request import ImageRequest
 from imagegen.settings import Settings
 from imagegen.store.files import ArtifactFiles
 from imagegen.studio import Studio
 
 Ask = Callable[..., ImageRequest]
+
+WAIT = 60.0  # seconds, for what happens at once unless something is broken
 
 
 def test_a_job_from_the_queue_ends_in_the_store(studio: Studio, settings: Settings, ask: Ask) -> None:
@@ -180,6 +185,41 @@ def test_deleting_leaves_no_trace_in_any_file(studio: Studio, settings: Settings
     for word in (secret, "hush-hush", done.id, waiting.id):
         assert word.encode() not in kept
     assert list((settings.data_dir / "artifacts").iterdir()) == []
+
+
+def test_deleting_takes_a_picture_along_that_is_not_on_record_yet(
+    studio: Studio, settings: Settings, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled between file and record; the workflow, which would remove it too, has not come to that."""
+    stored, told, released = threading.Event(), threading.Event(), threading.Event()
+    put, cancel, discard = Maker._put, Running.cancel, Maker.discard
+
+    def put_and_hold(*arguments: Any) -> dict[str, Any]:
+        made = put(*arguments)
+        stored.set()
+        assert told.wait(WAIT)
+        return made
+
+    def cancel_and_tell(running: Running, id: str) -> None:  # it is on record by then
+        cancel(running, id)
+        told.set()
+
+    def discard_late(maker: Maker, id: str, place: Place) -> None:
+        released.wait(WAIT)
+        discard(maker, id, place)
+
+    monkeypatch.setattr(Maker, "_put", put_and_hold)
+    monkeypatch.setattr(Running, "cancel", cancel_and_tell)
+    monkeypatch.setattr(Maker, "discard", discard_late)
+    folder = settings.data_dir / "artifacts"
+    with Jobs(studio, settings, shared=True) as jobs:
+        job = jobs.submit(ask())
+        assert stored.wait(WAIT)
+        assert len(list(folder.iterdir())) == 1
+        jobs.delete(job.id)
+        left = list(folder.iterdir())
+        released.set()
+    assert left == []
 
 
 def test_a_job_that_is_done_twice_leaves_one_picture(
