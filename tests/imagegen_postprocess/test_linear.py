@@ -46,3 +46,15 @@ def test_lab_is_cie_lab_of_d65() -> None:
     # The last is the published value of the sRGB red primary.
     assert lab[0] == pytest.approx(np.array([[100, 0, 0], [0, 0, 0], [53.24, 80.09, 67.20]]), abs=0.1)
     assert lab_to_light(lab)[0, 2] == pytest.approx([1, 0, 0], abs=2e-3)
+
+
+def test_tables_are_read_in_any_shape() -> None:
+    codes = np.arange(256, dtype=np.uint8)
+    light = to_light(codes)
+    for shape in ((256,), (64, 4), (8, 8, 4), (2, 4, 8, 4)):
+        assert (to_light(codes.reshape(shape)) == light.reshape(shape)).all()
+        assert (to_pixels(light.reshape(shape)) == codes.reshape(shape)).all()
+    assert (to_light(codes.reshape(16, 16)[::2, 1::2]) == light.reshape(16, 16)[::2, 1::2]).all()
+    assert (
+        to_light(np.empty((0, 3), np.uint8)).shape == to_pixels(np.empty((0, 3), np.float32)).shape == (0, 3)
+    )
