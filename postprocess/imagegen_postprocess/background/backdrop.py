@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imagegen_postprocess.colour.linear import lab_to_light
+from imagegen_postprocess.planes import dot, planes_of
 from imagegen_postprocess.subject import Mask, Plane
 
 Numbers = npt.NDArray[np.float64]
@@ -44,8 +45,8 @@ class Backdrop:
 
     def distance(self, lab: Plane) -> Plane:
         """Delta E of each pixel to the surface: [H, W, 3] -> [H, W]."""
-        residual = lab - self.surface
-        return np.asarray(np.sqrt(np.einsum("ijk,ijk->ij", residual, residual)))
+        residual = planes_of(lab - self.surface)
+        return np.sqrt(dot(residual, residual))
 
     def light(self) -> Plane:
         """The surface in linear light, [H, W, 3]."""

@@ -59,7 +59,7 @@ def window_around(sheet: Sheet, answer: Plane, width: int, height: int) -> Windo
 
     sheet: of the picture of [height, width]. answer: the network's, float32 [h, w] in 0..1.
     """
-    distance = sheet.backdrop.distance(sheet.lab)
+    distance = sheet.distance
     down, across = distance.shape
     seen = np.asarray(cv2.resize(answer, (across, down), interpolation=cv2.INTER_LINEAR)) > 0.5
     # Opened: single pixels off the sheet are noise.

@@ -44,12 +44,11 @@ def cut_out_plain(
     detail |= sheet.measures()
     if not sheet.plainness:
         return subject, StepNote(False, detail, "the border is not plain; the picture is kept whole")
-    distance = sheet.backdrop.distance(sheet.lab)
-    regions = divide(sheet.small, sheet.lab, sheet.backdrop, sheet.tolerance)
+    regions = divide(sheet.lab, sheet.backdrop, sheet.dimming, sheet.tolerance)
     if regions.product.mean() < SMALLEST_PRODUCT:
         note = "no product stands out from the backdrop; the picture is kept whole"
         return Subject(subject.pixels, None, sheet.colour), StepNote(False, detail, note)
-    cautious = everything_but(distance, sheet.tolerance)
+    cautious = everything_but(sheet.distance, sheet.tolerance)
     solidity = min(1.0, float((~regions.outside).sum()) / max(1.0, float(cautious.product.sum())))
     confidence = sheet.plainness * _clarity(regions.support, solidity)
     detail |= {

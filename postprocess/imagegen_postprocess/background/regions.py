@@ -14,8 +14,8 @@ from imagegen_postprocess.background.backdrop import Backdrop
 from imagegen_postprocess.background.grab_cut import grab_cut
 from imagegen_postprocess.background.holes import find_holes
 from imagegen_postprocess.background.morphology import filled, flood, grow, shrink, touching
-from imagegen_postprocess.background.shadow import shadow_coloured
-from imagegen_postprocess.subject import Mask, Pixels, Plane
+from imagegen_postprocess.background.shadow import Dimming, shadow_coloured
+from imagegen_postprocess.subject import Mask, Plane
 
 COLOURFUL = 10.0  # Lab chroma from which a backdrop's hue tells its shadow from a grey part of the product
 CLIPPED = 98.5  # L* from which a white backdrop may have lost its shading
@@ -45,15 +45,15 @@ def certain_backdrop(distance: Plane, tolerance: float, radius: int = 2) -> Mask
     return flood((calm < tolerance) & (distance < 2 * tolerance), radius)
 
 
-def divide(pixels: Pixels, lab: Plane, backdrop: Backdrop, tolerance: float) -> Regions:
-    """Divide a reduced picture (uint8 sRGB [H, W, 3] and its Lab) into product, backdrop and the rest.
+def divide(lab: Plane, backdrop: Backdrop, dimming: Dimming, tolerance: float) -> Regions:
+    """Divide a reduced picture, Lab [H, W, 3], into product, backdrop and the rest.
 
-    tolerance: Delta E that is explained by the backdrop's own noise.
+    dimming: of that picture. tolerance: Delta E that is explained by the backdrop's own noise.
     """
     distance = backdrop.distance(lab)
     certain = certain_backdrop(distance, tolerance)
     strong = distance > 2 * tolerance + 3
-    dimmed = shadow_coloured(pixels, lab, backdrop, strong)
+    dimmed = shadow_coloured(lab, dimming, strong)
     shadow = flood(certain | dimmed, 1) & dimmed & ~certain
     product = grab_cut(lab, backdrop, certain, strong & ~shadow, shadow)
     whole = filled(_without_specks(product, distance, tolerance))

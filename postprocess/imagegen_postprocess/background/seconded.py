@@ -44,21 +44,20 @@ def scenery(sheet: Sheet, answer: Plane) -> float:
 
     sheet, answer: as for `second`.
     """
-    distance = sheet.backdrop.distance(sheet.lab)
     return _scenery(
-        distance, sheet.tolerance, shadow_hued(sheet.small, sheet.backdrop), _enlarged(answer, distance)
+        sheet.distance, sheet.tolerance, shadow_hued(sheet.dimming), _enlarged(answer, sheet.distance)
     )
 
 
 def second(sheet: Sheet, answer: Plane) -> Seconded:
     """sheet: of the picture. answer: the coverage that the network before sheets sees in the same picture,
     float32 [h, w] in 0..1."""
-    distance, tolerance = sheet.backdrop.distance(sheet.lab), sheet.tolerance
+    distance, tolerance = sheet.distance, sheet.tolerance
     seen = _enlarged(answer, distance)
-    product, shade = seen > 0.5, shadow_hued(sheet.small, sheet.backdrop)
+    product, shade = seen > 0.5, shadow_hued(sheet.dimming)
     certain = certain_backdrop(distance, tolerance)
     # Right under a product a shadow may be black; cut away as no shadow it left a white gap under soles.
-    black = shadow_hued(sheet.small, sheet.backdrop, darkest=1.0)
+    black = shadow_hued(sheet.dimming, darkest=1.0)
     beside = touching(~(product | certain) & black, grow(product, 3))
     closed = filled(product)
     holes = cv2.connectedComponents((closed & ~product).astype(np.uint8), connectivity=4)[0] - 1
@@ -81,7 +80,7 @@ def with_certain_patches(near: Plane, first: Plane, sheet: Sheet) -> Plane:
     if not open_.any():
         return near
     known = _enlarged(first, near)
-    unlike = _enlarged(sheet.backdrop.distance(sheet.lab), near) > PALE * sheet.tolerance
+    unlike = _enlarged(sheet.distance, near) > PALE * sheet.tolerance
     count, labels = cv2.connectedComponents(open_.astype(np.uint8), connectivity=4)
     areas = np.maximum(np.bincount(labels.ravel(), None, count), 1)
     sure, apart = (np.bincount(labels.ravel(), plane.ravel(), count) / areas for plane in (known, unlike))

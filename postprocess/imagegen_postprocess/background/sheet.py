@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from imagegen_postprocess.background.backdrop import Backdrop, fit_backdrop, refit_backdrop
 from imagegen_postprocess.background.regions import certain_backdrop
+from imagegen_postprocess.background.shadow import Dimming, dimming
 from imagegen_postprocess.colour.linear import to_lab
 from imagegen_postprocess.report import Detail
 from imagegen_postprocess.subject import Pixels, Plane, Rgb
@@ -35,6 +37,16 @@ class Sheet:
     lab: Plane
     backdrop: Backdrop
     plainness: float
+
+    @cached_property
+    def distance(self) -> Plane:
+        """Delta E of each pixel of the reduced picture to the backdrop, float32 [h, w]."""
+        return self.backdrop.distance(self.lab)
+
+    @cached_property
+    def dimming(self) -> Dimming:
+        """How much darker than the backdrop each pixel of the reduced picture is."""
+        return dimming(self.small, self.backdrop)
 
     @property
     def tolerance(self) -> float:
