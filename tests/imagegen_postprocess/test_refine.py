@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from imagegen_postprocess.background.refine import guided_filter, refine
+from imagegen_postprocess.planes import planes_of
 from tests.imagegen_postprocess.drawn import ball
 from tests.imagegen_postprocess.textured import before_a_texture
 
@@ -33,6 +34,6 @@ def test_the_filter_is_the_least_squares_line_of_each_window() -> None:
     generator = np.random.default_rng(2)
     guide = generator.random((40, 40, 3), dtype=np.float32)
     target = np.asarray(guide @ np.array([0.5, -0.2, 0.3], np.float32) + 0.1, np.float32)
-    slope, offset = guided_filter(guide, target, 4)
-    drawn = (slope * guide).sum(axis=2) + offset
+    slope, offset = guided_filter(planes_of(guide), target, 4)
+    drawn = (np.stack(slope, axis=2) * guide).sum(axis=2) + offset
     assert np.abs(drawn - target).max() < 0.02  # exact but for the epsilon

@@ -48,22 +48,29 @@ def pull_matte(
     radius = math.ceil(BAND * zoom)
     outer = grow(_enlarged(regions.product, width, height) > 0.5, radius)
     clean = _enlarged(regions.backdrop, width, height) > 0.5
-    seen = _shade(light, behind, clean, noise)
-    shade = _carried(seen, outer, radius)
+    shade = _carried(_shadows(light, behind, ~(clean | outer), noise), outer, radius)
     drawn = refine(pixels, regions.product.astype(np.float32), GUIDE_SIDE)
-    coverage = _in_light(drawn, light, shade[..., None] * behind, noise)
-    coverage[~outer] = 0
+    alpha = _in_light(drawn, light, behind, shade, outer, noise)
+    alpha[~outer] = 0
+    # Only what is neither solid product nor clean backdrop has to be worked out: a tenth of a usual picture.
+    open_ = np.flatnonzero((alpha < 1) & ((alpha > 0) | ~clean))
+    coverage, clean = alpha.ravel()[open_], clean.ravel()[open_]
+    light, behind = (np.take(plane.reshape(-1, 3), open_, axis=0) for plane in (light, behind))
     # Where nothing is mixed the shade is what is seen: carried on, it left a white line in a shadow.
-    shade = np.where(coverage > _FAINT, shade, seen)
+    seen = np.where(clean, 1, _shade(light, behind, noise))
+    kept = np.where(coverage > _FAINT, shade.ravel()[open_], seen)
     if not keep_shadow:
-        behind, shade = shade[..., None] * behind, np.ones_like(shade)
-    alpha = 1 - (1 - coverage) * shade
+        behind, kept = kept[:, None] * behind, np.ones_like(kept)
+    mixed = 1 - (1 - coverage) * kept
     # Where no real colour (none below black or above white) would explain the pixel, coverage was too low.
-    alpha = np.where(coverage > _FAINT, np.maximum(alpha, _least_alpha(light, behind)), alpha)
-    alpha = np.where(alpha < _CLEAR, 0, np.where(alpha > _SOLID, 1, alpha)).astype(np.float32)
-    own = (light - (1 - alpha)[..., None] * behind) / np.maximum(alpha, np.float32(_CLEAR))[..., None]
-    cleaned = np.where(alpha[..., None] < 1, to_pixels(own), pixels)
-    cleaned[alpha == 0] = 0
+    mixed = np.where(coverage > _FAINT, np.maximum(mixed, _least_alpha(light, behind)), mixed)
+    mixed = np.where(mixed < _CLEAR, 0, np.where(mixed > _SOLID, 1, mixed)).astype(np.float32)
+    alpha.ravel()[open_] = mixed
+    cleaned = np.asarray(cv2.copyTo(pixels, (alpha > 0).astype(np.uint8)), np.uint8)
+    partly = (mixed > 0) & (mixed < 1)
+    share = mixed[partly, None]
+    own = (light[partly] - (1 - share) * behind[partly]) / np.maximum(share, np.float32(_CLEAR))
+    cleaned.reshape(-1, 3)[open_[partly]] = to_pixels(own.astype(np.float32, copy=False))
     return cleaned, alpha
 
 
@@ -72,8 +79,11 @@ def _enlarged(mask: Mask, width: int, height: int) -> Plane:
     return np.asarray(resized, np.float32)
 
 
-def _in_light(alpha: Plane, light: Plane, behind: Plane, noise: float) -> Plane:
+def _in_light(alpha: Plane, light: Plane, behind: Plane, shade: Plane, outer: Mask, noise: float) -> Plane:
     """A coverage found in sRGB as the coverage that mixes the light, in the pixels at the outline.
+
+    behind: the backdrop without its shadows, whose share of the light is `shade`. Beyond `outer` nothing is
+    looked at.
 
     A dark edge half covered on white has three quarters of the white's code value: read off in sRGB it seems
     a quarter covered, and every outline lies too far inside. Half of the answer is the filter's line, bent by
@@ -87,12 +97,13 @@ def _in_light(alpha: Plane, light: Plane, behind: Plane, noise: float) -> Plane:
     reduced = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
     window = (_NEAR, _NEAR)
     weight = np.asarray(cv2.blur(solid, window), np.float32)
-    own = np.asarray(cv2.blur(reduced * solid[..., None], window), np.float32)
-    own /= np.maximum(weight, np.float32(1e-4))[..., None]
-    rows, columns = np.nonzero(grow((alpha > 0) & (alpha < 1), 1) & (alpha < 1))
+    own = np.asarray(cv2.blur(reduced * cv2.merge([solid, solid, solid]), window), np.float32)
+    rows, columns = np.nonzero(grow((alpha > 0) & (alpha < 1), 1) & (alpha < 1) & outer)
     y = np.minimum((rows * zoom).astype(np.intp), size[1] - 1)
     x = np.minimum((columns * zoom).astype(np.intp), size[0] - 1)
-    product, sheet, share = own[y, x], behind[rows, columns], alpha[rows, columns]
+    near, share = weight[y, x], alpha[rows, columns]
+    product = own[y, x] / np.maximum(near, np.float32(1e-4))[:, None]
+    sheet = shade[rows, columns][:, None] * behind[rows, columns]
     difference = product - sheet
     power = np.maximum(_along(difference, difference), np.float32(1e-9))
     one, other = encode(product), encode(sheet)
@@ -100,7 +111,7 @@ def _in_light(alpha: Plane, light: Plane, behind: Plane, noise: float) -> Plane:
     placed = np.clip(_along(light[rows, columns] - sheet, difference) / power, 0, 1)
     trust = 0.5 * power / (power + np.float32(36 * noise**2))
     found = trust * placed + (1 - trust) * np.clip(bent, 0, 1)
-    told = (weight[y, x] > 0) & (power > _LITTLE)
+    told = (near > 0) & (power > _LITTLE)
     mixed = alpha.copy()
     mixed[rows, columns] = np.where(told, found, share)
     return mixed
@@ -111,12 +122,21 @@ def _along(one: Plane, other: Plane) -> Plane:
     return np.asarray(np.einsum("ij,ij->i", one, other), np.float32)
 
 
-def _shade(light: Plane, behind: Plane, clean: Mask, noise: float) -> Plane:
-    """Share of its light that the backdrop keeps, 0..1: 1 where it is clean, less in shadows."""
+def _shadows(light: Plane, behind: Plane, places: Mask, noise: float) -> Plane:
+    """The shade of a picture [H, W, 3] at some places [H, W], 1 elsewhere."""
+    shade = np.ones(places.shape, np.float32)
+    there = np.flatnonzero(places)
+    shade.ravel()[there] = _shade(
+        np.take(light.reshape(-1, 3), there, axis=0), np.take(behind.reshape(-1, 3), there, axis=0), noise
+    )
+    return shade
+
+
+def _shade(light: Plane, behind: Plane, noise: float) -> Plane:
+    """Share of its light that the backdrop keeps, 0..1, in shadows less than 1: [N, 3] twice -> [N]."""
     loss = np.clip(1 - _largest((light / np.clip(behind, 1e-3, 1)).astype(np.float32)), 0, 1)
     floor = 0.02 + 3 * noise
     loss = loss * np.clip((loss - 0.5 * floor) / floor, 0, 1)  # no rim where a shadow fades into the noise
-    loss[clean] = 0
     return np.asarray(1 - loss, np.float32)
 
 
@@ -133,7 +153,7 @@ def _carried(shade: Plane, outer: Mask, radius: int) -> Plane:
 
 
 def _least_alpha(light: Plane, behind: Plane) -> Plane:
-    """The smallest alpha for which some real colour explains the pixel.
+    """The smallest alpha for which some real colour explains the pixel: [N, 3] twice -> [N].
 
     A white backdrop is a shade below white and compression overshoots beside an edge: without the allowance
     every such pixel would be wholly product, a rim of white specks.

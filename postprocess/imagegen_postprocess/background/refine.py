@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from imagegen_postprocess.background.morphology import grow
+from imagegen_postprocess.planes import Planes, dot, planes_of
 from imagegen_postprocess.subject import Pixels, Plane
 
 GUIDE_SIDE = 320  # longer side of the picture on which the lines are found: the network's own resolution
@@ -30,56 +31,59 @@ def refine(pixels: Pixels, answer: Plane, guide_side: int = GUIDE_SIDE) -> Plane
     zoom = min(1.0, guide_side / max(height, width))
     size = max(1, round(width * zoom)), max(1, round(height * zoom))
     reduced = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    guide = np.asarray(reduced / np.float32(255), np.float32)
+    guide = planes_of(reduced / np.float32(255))
     coarse = np.asarray(cv2.resize(answer, size, interpolation=cv2.INTER_LINEAR), np.float32)
     slope, offset = guided_filter(guide, coarse)
     # Twice, the second time finer: the outline that the first pass has moved is the better target.
-    drawn = _without_haze(_dot(slope, guide) + offset)
+    drawn = _without_haze(dot(slope, guide) + offset)
     slope, offset = guided_filter(guide, drawn, RADIUS - 1)
     # Away from the outline the answer stands, so that no texture of the product becomes transparent.
     product = coarse > 0.5
     edge = grow(product, 1) & grow(~product, 1)
     band = grow(((coarse > SURE) & (coarse < 1 - SURE)) | edge, BAND)
-    slope[~band], offset[~band] = 0, product[~band]
-    slope = np.asarray(cv2.resize(slope, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-    offset = np.asarray(cv2.resize(offset, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-    return _without_haze(_dot(slope, pixels.astype(np.float32)) / np.float32(255) + offset)
+    red, green, blue, offset = (
+        np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        for plane in (*(np.where(band, plane, 0) for plane in slope), np.where(band, offset, product))
+    )
+    return _without_haze(dot((red, green, blue), planes_of(pixels)) / np.float32(255) + offset)
 
 
 def _without_haze(alpha: Plane) -> Plane:
     return np.asarray(np.clip((alpha - HAZE) / (1 - 2 * HAZE), 0, 1), np.float32)
 
 
-def guided_filter(guide: Plane, target: Plane, radius: int = RADIUS) -> tuple[Plane, Plane]:
-    """slope [H, W, 3] and offset [H, W] of the local lines from the guide's colours to the target.
+def guided_filter(guide: Planes, target: Plane, radius: int = RADIUS) -> tuple[Planes, Plane]:
+    """slope and offset of the local lines from the guide's colours to the target.
 
-    guide: [H, W, 3] in 0..1. target: [H, W].
+    guide: in 0..1. target: [H, W].
     """
     side = (2 * radius + 1, 2 * radius + 1)
 
     def mean(plane: Plane) -> Plane:
         return np.asarray(cv2.blur(plane, side), np.float32)
 
-    colour, value = mean(guide), mean(target)
-    together = mean(guide * target[..., None]) - colour * value[..., None]
-    pairs = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
-    products = np.stack([guide[..., i] * guide[..., j] for i, j in pairs], axis=-1)
-    expected = np.stack([colour[..., i] * colour[..., j] for i, j in pairs], axis=-1)
-    # cv2 blurs at most four channels at once.
-    moments = np.concatenate([mean(products[..., :3]), mean(products[..., 3:])], axis=-1) - expected
-    rr, rg, rb, gg, gb, bb = (moments[..., k] for k in range(6))
-    rr, gg, bb = rr + SMOOTH, gg + SMOOTH, bb + SMOOTH
+    red, green, blue = guide
+    r, g, b = mean(red), mean(green), mean(blue)
+    value = mean(target)
+    x, y, z = (
+        mean(red * target) - r * value,
+        mean(green * target) - g * value,
+        mean(blue * target) - b * value,
+    )
+    rr, gg, bb = (
+        mean(red * red) - r * r + SMOOTH,
+        mean(green * green) - g * g + SMOOTH,
+        mean(blue * blue) - b * b + SMOOTH,
+    )
+    rg, rb, gb = mean(red * green) - r * g, mean(red * blue) - r * b, mean(green * blue) - g * b
     # Inverse of a symmetric 3x3 matrix by its cofactors.
-    a, b, c = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
-    d, e, f = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
-    determinant = np.maximum(rr * a + rg * b + rb * c, np.float32(1e-12))
-    x, y, z = together[..., 0], together[..., 1], together[..., 2]
-    slope = np.stack([a * x + b * y + c * z, b * x + d * y + e * z, c * x + e * y + f * z], axis=-1)
-    slope /= determinant[..., None]
-    offset = value - _dot(slope, colour)
-    return mean(slope), mean(offset)
-
-
-def _dot(one: Plane, other: Plane) -> Plane:
-    """Inner product of the three channels: [H, W, 3] twice -> [H, W]."""
-    return np.asarray(np.einsum("ijk,ijk->ij", one, other), np.float32)
+    m11, m12, m13 = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    m22, m23, m33 = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+    determinant = np.maximum(rr * m11 + rg * m12 + rb * m13, np.float32(1e-12))
+    slope = (
+        (m11 * x + m12 * y + m13 * z) / determinant,
+        (m12 * x + m22 * y + m23 * z) / determinant,
+        (m13 * x + m23 * y + m33 * z) / determinant,
+    )
+    offset = value - dot(slope, (r, g, b))
+    return (mean(slope[0]), mean(slope[1]), mean(slope[2])), mean(offset)

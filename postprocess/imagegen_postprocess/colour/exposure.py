@@ -27,7 +27,7 @@ def expose(subject: Subject, strength: float) -> tuple[Subject, StepNote]:
         return subject, StepNote(False, {"strength": 0.0})
     light = _product_light(subject)
     dark, middle, bright = (float(value) for value in np.percentile(light @ LUMINANCE, (1, 50, 99)))
-    highlight = float(np.percentile(light.max(axis=1), 99.5))
+    highlight = float(np.percentile(np.maximum(np.maximum(light[:, 0], light[:, 1]), light[:, 2]), 99.5))
     detail: Detail = {"p01": round(dark, 4), "p50": round(middle, 4), "p99": round(bright, 4)}
     if subject.backdrop is not None and is_meant_white(subject.backdrop):
         paper = float(LUMINANCE @ np.array(subject.backdrop, np.float32))
@@ -50,7 +50,8 @@ def expose(subject: Subject, strength: float) -> tuple[Subject, StepNote]:
 
 def _product_light(subject: Subject) -> Plane:
     """Linear RGB [N, 3] of the product (of everything without a cut-out), thinned to about 200,000 pixels."""
-    pixels = subject.pixels.reshape(-1, 3) if subject.alpha is None else subject.pixels[subject.alpha > 0.5]
-    if len(pixels) == 0:
-        pixels = subject.pixels.reshape(-1, 3)
-    return to_light(pixels[:: max(1, len(pixels) // _SAMPLES)])
+    pixels = subject.pixels.reshape(-1, 3)
+    product = np.empty(0, np.intp) if subject.alpha is None else np.flatnonzero(subject.alpha > 0.5)
+    count = len(product) or len(pixels)
+    step = max(1, count // _SAMPLES)
+    return to_light(pixels[product[::step]] if len(product) else pixels[::step])
