@@ -25,7 +25,7 @@ _ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")  # while it is open this thread has an event loop, which batch tests do not bear
+@pytest.fixture(scope="module")  # while it is open this thread has an event loop: batch tests fail then
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
