@@ -1,7 +1,7 @@
 """Colour pictures as three planes, one a channel.
 
-NumPy's loops along a last axis of three take three to ten times as long as those over whole planes, and give
-the same bits.
+NumPy's loops along a last axis of three take longer than those over whole planes, splitting included, and
+give the same bits: twice as long for an inner product, 18 times for a maximum (384x384, one Zen 3 core).
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ def planes_of(picture: npt.NDArray[Any]) -> Planes:
     return red, green, blue
 
 
+def columns_of(colours: Plane) -> Planes:
+    """The channels of a list of colours, [N, 3], as views [N]: one plane each for what follows."""
+    return colours[:, 0], colours[:, 1], colours[:, 2]
+
+
 def dot(one: Planes, other: Planes) -> Plane:
-    """Inner product of the channels: [H, W]."""
+    """Inner product of the channels: of the planes' own shape."""
     return np.asarray(one[0] * other[0] + one[1] * other[1] + one[2] * other[2], np.float32)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imagegen_postprocess.planes import dot, largest, planes_of, smallest
+from imagegen_postprocess.planes import columns_of, dot, largest, planes_of, smallest
 
 PICTURE = np.random.default_rng(3).normal(size=(37, 53, 3)).astype(np.float32)
 
@@ -22,4 +22,5 @@ def test_the_bits_are_those_along_the_last_axis() -> None:
     planes = planes_of(PICTURE)
     assert (largest(planes) == PICTURE.max(axis=2)).all()
     assert (smallest(planes) == PICTURE.min(axis=2)).all()
+    assert (largest(columns_of(PICTURE[0])) == PICTURE[0].max(axis=1)).all()
     assert (dot(planes, planes) == (PICTURE * PICTURE).sum(axis=2)).all()

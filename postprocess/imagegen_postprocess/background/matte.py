@@ -18,6 +18,7 @@ from imagegen_postprocess.background.morphology import grow
 from imagegen_postprocess.background.refine import refine
 from imagegen_postprocess.background.regions import Regions
 from imagegen_postprocess.colour.linear import decode, encode, to_light, to_pixels
+from imagegen_postprocess.planes import columns_of, largest
 from imagegen_postprocess.subject import Mask, Pixels, Plane
 
 BAND = 2.5  # pixels of the coarse map around the product within which nothing is taken for shadow
@@ -134,7 +135,7 @@ def _shadows(light: Plane, behind: Plane, places: Mask, noise: float) -> Plane:
 
 def _shade(light: Plane, behind: Plane, noise: float) -> Plane:
     """Share of its light that the backdrop keeps, 0..1, in shadows less than 1: [N, 3] twice -> [N]."""
-    loss = np.clip(1 - _largest((light / np.clip(behind, 1e-3, 1)).astype(np.float32)), 0, 1)
+    loss = np.clip(1 - largest(columns_of((light / np.clip(behind, 1e-3, 1)).astype(np.float32))), 0, 1)
     floor = 0.02 + 3 * noise
     loss = loss * np.clip((loss - 0.5 * floor) / floor, 0, 1)  # no rim where a shadow fades into the noise
     return np.asarray(1 - loss, np.float32)
@@ -160,9 +161,4 @@ def _least_alpha(light: Plane, behind: Plane) -> Plane:
     """
     brighter = (light - behind - _OVERSHOOT) / np.maximum(1 - behind, _NARROW)
     darker = (behind - light - _OVERSHOOT) / np.maximum(behind, _NARROW)
-    return np.clip(_largest(np.maximum(brighter, darker).astype(np.float32)), 0, 1)
-
-
-def _largest(light: Plane) -> Plane:
-    """The largest of three channels: numpy's own reduction over a short last axis is ten times slower."""
-    return np.maximum(np.maximum(light[..., 0], light[..., 1]), light[..., 2])
+    return np.clip(largest(columns_of(np.maximum(brighter, darker).astype(np.float32))), 0, 1)

@@ -44,7 +44,7 @@ def cut_out_plain(
     detail |= sheet.measures()
     if not sheet.plainness:
         return subject, StepNote(False, detail, "the border is not plain; the picture is kept whole")
-    regions = divide(sheet.lab, sheet.backdrop, sheet.dimming, sheet.tolerance)
+    regions = divide(sheet.lab, sheet.backdrop, sheet.distance, sheet.dimming, sheet.tolerance)
     if regions.product.mean() < SMALLEST_PRODUCT:
         note = "no product stands out from the backdrop; the picture is kept whole"
         return Subject(subject.pixels, None, sheet.colour), StepNote(False, detail, note)

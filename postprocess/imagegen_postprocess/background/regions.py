@@ -45,12 +45,12 @@ def certain_backdrop(distance: Plane, tolerance: float, radius: int = 2) -> Mask
     return flood((calm < tolerance) & (distance < 2 * tolerance), radius)
 
 
-def divide(lab: Plane, backdrop: Backdrop, dimming: Dimming, tolerance: float) -> Regions:
+def divide(lab: Plane, backdrop: Backdrop, distance: Plane, dimming: Dimming, tolerance: float) -> Regions:
     """Divide a reduced picture, Lab [H, W, 3], into product, backdrop and the rest.
 
-    dimming: of that picture. tolerance: Delta E that is explained by the backdrop's own noise.
+    distance, dimming: of that picture from the backdrop. tolerance: Delta E that is explained by the
+    backdrop's own noise.
     """
-    distance = backdrop.distance(lab)
     certain = certain_backdrop(distance, tolerance)
     strong = distance > 2 * tolerance + 3
     dimmed = shadow_coloured(lab, dimming, strong)

@@ -6,6 +6,7 @@ import numpy as np
 
 from imagegen_postprocess.colour.linear import LUMINANCE, apply_gains, to_light
 from imagegen_postprocess.colour.white_balance import is_meant_white
+from imagegen_postprocess.planes import columns_of, largest
 from imagegen_postprocess.report import Detail, StepNote
 from imagegen_postprocess.subject import Plane, Subject
 
@@ -27,7 +28,7 @@ def expose(subject: Subject, strength: float) -> tuple[Subject, StepNote]:
         return subject, StepNote(False, {"strength": 0.0})
     light = _product_light(subject)
     dark, middle, bright = (float(value) for value in np.percentile(light @ LUMINANCE, (1, 50, 99)))
-    highlight = float(np.percentile(np.maximum(np.maximum(light[:, 0], light[:, 1]), light[:, 2]), 99.5))
+    highlight = float(np.percentile(largest(columns_of(light)), 99.5))
     detail: Detail = {"p01": round(dark, 4), "p50": round(middle, 4), "p99": round(bright, 4)}
     if subject.backdrop is not None and is_meant_white(subject.backdrop):
         paper = float(LUMINANCE @ np.array(subject.backdrop, np.float32))
