@@ -54,7 +54,7 @@ def weight_of(kind: str, n: int, k: int, seed: int = 0) -> PackedWeight:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("m", "n", "k"), [(1, 1, 128), (17, 33, 256), (300, 5, 1280)])
+@pytest.mark.parametrize(("m", "n", "k"), [(1, 1, 128), (17, 33, 256), (300, 5, 1280), (70, 40, 384)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_cpu_path_is_the_specification_bit_for_bit(
     kind: str, m: int, n: int, k: int, dtype: torch.dtype

@@ -1,9 +1,10 @@
-"""Quantised matrix product on CPUs, in one of four ways.
+"""Quantised matrix product on CPUs, in one of five ways.
 
 With 8-bit dot products (VNNI, AMX) a small weight is folded and laid out for oneDNN once (`Kept`): its result
 is scaled by row on the way out of the registers. A large one stays packed, and every call unpacks it, a block
-of rows at a time (matmul/blocked.py). Without them a small weight is kept as floats (`Floats`), and AVX2
-multiplies a large one from its packed codes (matmul/avx2.py), which takes compiled passes: 1.5 s to load.
+of rows at a time (matmul/blocked.py). Without them AVX2 multiplies a small binary or ternary weight by the
+byte (matmul/octets.py), and a large one from its packed codes (matmul/avx2.py), which takes Numba's passes:
+1.5 s to load. Any other small weight is kept as floats (`Floats`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import torch
 from torch import Tensor
 
 from imagegen_kernels.formats import PackedWeight
-from imagegen_kernels.matmul import avx2, blocked, reference
+from imagegen_kernels.matmul import avx2, blocked, octets, reference
+from imagegen_kernels.matmul.octets import Octets
 from imagegen_kernels.matmul.unpacking import RUN, Unpacked
 from imagegen_kernels.passes.rows import evenly_spread, spread
 from imagegen_kernels.quantize.cpu import quantize_unsigned
@@ -49,6 +51,10 @@ class Floats(NamedTuple):
     """float32 [N]"""
 
 
+Small = Kept | Floats | Octets
+"""What becomes of a small weight."""
+
+
 @functools.cache
 def is_exact() -> bool:
     """Whether the int8 product of this machine is exact; if not, say so once.
@@ -63,8 +69,8 @@ def is_exact() -> bool:
     exact = torch.equal(kept, expected.float()) and torch.equal(torch._int_mm(codes, codes.T), expected)
     if not exact:
         logger.warning(
-            "This CPU has no 8-bit dot product (VNNI): quantised layers run in exact float32 blocks instead,"
-            " about as fast as float32 layers; large ones faster where there is AVX2."
+            "This CPU has no 8-bit dot product (VNNI): without AVX2, and for small layers that are neither"
+            " binary nor ternary, quantised layers run in exact float32, about as fast as float32 ones."
         )
     return exact
 
@@ -74,26 +80,29 @@ def suits(weight: PackedWeight) -> bool:
     return is_exact() or _is_small(weight) or (weight.shape[1] % RUN == 0 and avx2.is_exact())
 
 
-def prepared(weight: PackedWeight) -> Kept | Floats | Unpacked:
+def prepared(weight: PackedWeight) -> Small | Unpacked:
     """What `linear` wants of a weight that suits, made by the first call: its codes if they are few or do not
     suit `_int_mm`, else next to nothing."""
     found = weight.prepared.get("cpu")
     if found is None:
         if not is_exact():
-            found = _floats(*reference.fold(weight)) if _is_small(weight) else Unpacked(weight, avx2=True)
+            found = _without_dot_products(weight) if _is_small(weight) else Unpacked(weight, avx2=True)
         elif _is_small(weight) or weight.shape[0] % 64 or weight.shape[1] % 64:
             found = keep(*reference.fold(weight))
         else:
             found = Unpacked(weight)
         weight.prepared["cpu"] = found
-    return cast("Kept | Floats | Unpacked", found)
+    return cast("Small | Unpacked", found)
 
 
 def _is_small(weight: PackedWeight) -> bool:
     return weight.shape[0] * weight.shape[1] <= KEPT_CODES
 
 
-def _floats(codes: Tensor, row_scale: Tensor) -> Floats:
+def _without_dot_products(weight: PackedWeight) -> Octets | Floats:
+    if octets.fits(weight) and octets.is_exact():
+        return octets.lay_out(weight)
+    codes, row_scale = reference.fold(weight)
     return Floats([part.float().T for part in torch.split(codes, reference.EXACT_COLUMNS, dim=1)], row_scale)
 
 
@@ -103,15 +112,17 @@ def keep(codes: Tensor, row_scale: Tensor) -> Kept:
     return Kept(torch.ops.onednn.qlinear_prepack(codes.contiguous(), None), row_scale, zero_points)
 
 
-def product(tokens: Tensor, weight: Kept) -> Tensor:
+def product(tokens: Tensor, weight: Kept | Octets) -> Tensor:
     """Tokens [..., K] as uint8 codes from 128, times the weight transposed -> float32 [..., N]."""
+    if isinstance(weight, Octets):
+        return octets.product(tokens, weight)
     out: Tensor = torch.ops.onednn.qlinear_pointwise.default(
         tokens, 1.0, 128, *weight, None, 1.0, 0, torch.float32, "none", [], ""
     )
     return out
 
 
-def linear(x: Tensor, weight: Kept | Floats | Unpacked) -> Tensor:
+def linear(x: Tensor, weight: Small | Unpacked) -> Tensor:
     """x [..., K] times the weight transposed -> [..., N] in the dtype of x; the reference, bit for bit."""
     if isinstance(weight, Unpacked):
         tokens = blocked.linear(x.reshape(-1, x.shape[-1]), weight)
@@ -121,7 +132,7 @@ def linear(x: Tensor, weight: Kept | Floats | Unpacked) -> Tensor:
     return products if x.dtype == torch.float32 else products.to(x.dtype)
 
 
-def linear_swiglu(x: Tensor, weight: Kept | Floats, ahead: int, out: Tensor) -> Tensor:
+def linear_swiglu(x: Tensor, weight: Small, ahead: int, out: Tensor) -> Tensor:
     """x [..., K], float32 -> the product with the first `ahead` rows [..., ahead], a view, and of the rest
     silu(gate) * value to out [..., (N - ahead) / 2]."""
     from imagegen_kernels.passes import tokens
@@ -137,7 +148,7 @@ def linear_swiglu(x: Tensor, weight: Kept | Floats, ahead: int, out: Tensor) -> 
     return products[..., :ahead]
 
 
-def linear_residual(x: Tensor, weight: Kept | Floats, before: Tensor, gate: Tensor) -> Tensor:
+def linear_residual(x: Tensor, weight: Small, before: Tensor, gate: Tensor) -> Tensor:
     """before [..., N] + gate [N] * (x [..., K] times the weight transposed), all float32."""
     from imagegen_kernels.passes import tokens
 
@@ -148,7 +159,7 @@ def linear_residual(x: Tensor, weight: Kept | Floats, before: Tensor, gate: Tens
     return products
 
 
-def _unscaled(x: Tensor, weight: Kept | Floats) -> tuple[Tensor, Tensor]:
+def _unscaled(x: Tensor, weight: Small) -> tuple[Tensor, Tensor]:
     """As `linear`, but float32 and without the scales of tokens [..., 1], which come beside it: what finishes
     a product applies them in the same pass."""
     if isinstance(weight, Floats):

@@ -32,7 +32,7 @@ def matmul_residual(
     plain = x.dtype == gate.dtype == torch.float32 and bias is None and gate.numel() == rows
     if not torch.compiler.is_compiling() and on_cpu and plain and fits and cpu.suits(weight):
         prepared = cpu.prepared(weight)
-        if isinstance(prepared, cpu.Kept | cpu.Floats):
+        if isinstance(prepared, cpu.Small):
             return cpu.linear_residual(x, prepared, before, gate)
     return gated_residual(before, gate, matmul(x, weight, bias))
 

@@ -40,7 +40,7 @@ def matmul_swiglu(
         return both[..., :ahead], swiglu(both[..., ahead:], out)
     prepared = cpu.prepared(weight) if x.is_cpu and weight.packed.is_cpu and cpu.suits(weight) else None
     on_gpu = x.is_cuda and x.device == weight.packed.device and gpu.suits(x, weight)
-    kept = isinstance(prepared, cpu.Kept | cpu.Floats) and x.dtype == torch.float32
+    kept = isinstance(prepared, cpu.Small) and x.dtype == torch.float32
     if not (isinstance(prepared, Unpacked) or kept or on_gpu) or not x.is_floating_point():
         both = matmul(modulated or x, weight)
         return both[..., :ahead], swiglu(both[..., ahead:], out)
@@ -50,7 +50,7 @@ def matmul_swiglu(
         raise ValueError(
             f"matmul_swiglu needs out {x.dtype} {[*x.shape[:2], width]}, not {out.dtype} {list(out.shape)}"
         )
-    if isinstance(prepared, cpu.Kept | cpu.Floats):
+    if isinstance(prepared, cpu.Small):
         return cpu.linear_swiglu(modulated.values() if modulated else x, prepared, ahead, out), out
     plain = x.new_empty(*x.shape[:2], ahead)
     if not isinstance(prepared, Unpacked):

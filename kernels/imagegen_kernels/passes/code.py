@@ -121,6 +121,12 @@ class Number:
         """The same bits as another type of that size."""
         return Number(self.builder, self.builder.bitcast(self.value, like(to, self.value.type)))
 
+    def lanes_as(self, to: ir.Type) -> Number:
+        """The same bits of a vector as one of more or fewer lanes."""
+        kind = self.value.type
+        lanes = kind.count * BYTES[kind.element] // BYTES[to]
+        return Number(self.builder, self.builder.bitcast(self.value, ir.VectorType(to, lanes)))
+
 
 Operand = Number | float | int
 
@@ -209,6 +215,10 @@ class Writer:
         places = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
         return Number(b, b.shuffle_vector(first, first, places))
 
+    def zeros(self, kind: ir.Type, lanes: int) -> Number:
+        """A vector of zeros."""
+        return Number(self.builder, constant(ir.VectorType(kind, lanes), 0))
+
     def variable(self, start: Number) -> Variable:
         return Variable(self, start)
 
@@ -279,13 +289,27 @@ class Writer:
     def root(self, x: Number) -> Number:
         return self._call("llvm.sqrt", x.value)
 
+    def byte_pairs(self, unsigned: Number, signed: Number) -> Number:
+        """32 unsigned bytes times 32 signed ones, neighbours added: 16 sums of 16 bits, which saturate."""
+        return self._declared(
+            "llvm.x86.avx2.pmadd.ub.sw", ir.VectorType(I16, 16), unsigned.value, signed.value
+        )
+
+    def short_pairs(self, one: Number, other: Number) -> Number:
+        """16 numbers of 16 bits times 16 others, neighbours added: 8 sums of 32 bits."""
+        return self._declared("llvm.x86.avx2.pmadd.wd", ir.VectorType(I32, 8), one.value, other.value)
+
     def _call(self, name: str, *values: ir.Value) -> Number:
         kind = values[0].type
         lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
-        full = f"{name}.{lanes}{element(kind).intrinsic_name}"
-        called = self.module.globals.get(full)
+        return self._declared(f"{name}.{lanes}{element(kind).intrinsic_name}", kind, *values)
+
+    def _declared(self, name: str, result: ir.Type, *values: ir.Value) -> Number:
+        """What LLVM's function of that name gives."""
+        called = self.module.globals.get(name)
         if called is None:
-            called = ir.Function(self.module, ir.FunctionType(kind, [kind] * len(values)), full)
+            signature = ir.FunctionType(result, [value.type for value in values])
+            called = ir.Function(self.module, signature, name)
         return Number(self.builder, self.builder.call(called, values))
 
     def end(self) -> None:
