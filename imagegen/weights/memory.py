@@ -2,10 +2,8 @@
 tensors, before anything is loaded.
 
 A packed weight of a large network takes what it takes as it is, since each call unpacks its own
-(docs/decisions/009); one of a small network a byte more a weight, whose int8 codes are kept. Without 8-bit
-dot products a CPU keeps those as floats that are neither binary nor ternary, four bytes a weight, which is
-not counted here: it cannot be told without importing torch. The table of the text encoder stays in its file.
-Knows nothing of devices or of what is free.
+(docs/decisions/009); one of a small network a byte more a weight, whose int8 codes are kept. The table of the
+text encoder stays in its file. Knows nothing of devices or of what is free.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from imagegen_kernels.formats import (
     quantize_int8,
     quantize_ternary,
 )
-from imagegen_kernels.matmul import avx2, reference
+from imagegen_kernels.matmul import avx2, octets, reference
 from imagegen_kernels.matmul.unpacking import Unpacked
 
 QUANTIZERS: dict[str, Callable[[Tensor, int], PackedWeight]] = {
@@ -75,6 +75,6 @@ def test_another_processor_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_wrong_product_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = avx2.Tokens._product
-    monkeypatch.setattr(avx2.Tokens, "_product", lambda *arguments: real(*arguments).clamp_(max=32767))
+    real = octets.sums
+    monkeypatch.setattr(octets, "sums", lambda *arguments: real(*arguments).clamp_(max=32767))
     assert not avx2.is_exact.__wrapped__()

@@ -91,7 +91,7 @@ def implementation(device: str) -> tuple[str, str]:
         if avx2.is_exact():
             return (
                 "avx2",
-                "no 8-bit dot product (VNNI): large weights packed, small ones by bytes or in exact float32",
+                "AVX2 products of bytes, for there is no 8-bit dot product (VNNI); large weights stay packed",
             )
         return "reference", "exact float32 blocks of int8 codes; this CPU has neither VNNI nor AVX2"
     return "int8", "oneDNN's int8 product, exact on this CPU; large weights stay packed"

@@ -1,6 +1,7 @@
-"""Int8 products on x86 processors with AVX2 and without 8-bit dot products, from packed weights.
+"""Int8 products with large weights on x86 processors with AVX2 and without 8-bit dot products.
 
-oneDNN's own saturate there and are not used. Device code is in avx2_kernels.py.
+oneDNN's own saturate there and are not used. Some rows of a weight are laid out from their packed codes, as a
+small weight is once (matmul/octets.py), and multiplied. Device code is in passes/layouts.py and products.py.
 """
 
 from __future__ import annotations
@@ -10,47 +11,55 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from imagegen_kernels import threads
 from imagegen_kernels.formats import quantize_binary, quantize_int8, quantize_ternary
-from imagegen_kernels.matmul import reference
-from imagegen_kernels.matmul.unpacking import RUN, Unpacked
-
-_PIECE = 16
-"""Runs whose factors are multiplied in one instruction."""
+from imagegen_kernels.matmul import octets, reference
+from imagegen_kernels.matmul.octets import BLOCK, OCTET, ZERO, Octets
+from imagegen_kernels.matmul.unpacking import RUN, Unpacked, row_blocks
 
 
 class Tokens:
     """int8 codes [M, K], K a multiple of 128, as the product wants them."""
 
     def __init__(self, codes: Tensor) -> None:
-        from imagegen_kernels.matmul import avx2_kernels
-
-        self._kernels, (self._count, columns) = avx2_kernels, codes.shape
-        self._runs = columns // RUN
-        self._padded = -(-self._runs // _PIECE) * _PIECE
-        self._codes = torch.empty(self._runs, self._count, RUN, dtype=torch.int8)
-        self._sums = torch.empty(self._count, self._padded, dtype=torch.int16)
-        sizes, tensors = (self._runs, self._padded), (codes, self._codes, self._sums)
-        threads.run(avx2_kernels.arrange.address, self._count, 16, *sizes, *tensors)
+        self._codes = codes.view(torch.uint8) ^ ZERO
 
     def times(self, weight: Unpacked, rows: slice) -> Callable[[slice], Tensor]:
         """What multiplies some of the tokens with these rows of the weight -> int32 [tokens, R]."""
-        factors = weight.run_factors(_PIECE)
-        if factors is None:
-            codes = weight.codes(rows).contiguous()
-            return functools.partial(self._product, 8, codes, codes)
-        packed = weight.weight.packed[rows].contiguous()
-        return functools.partial(self._product, weight.bits, packed, factors[rows])
+        if weight.of_zeros is None:
+            weight.of_zeros = _product_with_zeros(weight)
+        laid = _lay_out(weight, rows, weight.of_zeros[rows])
+        count = rows.stop - rows.start
+        return lambda part: octets.sums(self._codes[part], laid)[:, :count].contiguous()
 
-    def _product(self, width: int, packed: Tensor, factors: Tensor, part: slice) -> Tensor:
-        count, kernels = part.stop - part.start, self._kernels
-        sums = torch.empty(count, len(packed), dtype=torch.int32)
-        tasks = -(-count // kernels.TOKENS) * -(-len(packed) // kernels.ROWS)
-        sizes = count, len(packed), self._runs, self._padded, width, self._count
-        tensors = self._codes[:, part], self._sums[part], packed, factors, sums
-        threads.run(kernels.multiply.address, tasks, 1, *sizes, *tensors)
-        return sums
+
+def _lay_out(weight: Unpacked, rows: slice, of_zeros: Tensor) -> Octets:
+    from imagegen_kernels.passes import layouts
+
+    count, runs = rows.stop - rows.start, weight.shape[1] // RUN
+    number = max(-(-count // OCTET), BLOCK)
+    if weight.factors is None:
+        lay_out, packed, factors = layouts.lay_out_codes, weight.codes(rows), None
+    else:
+        ternary = weight.weight.format == "ternary"
+        lay_out = layouts.lay_out_ternary if ternary else layouts.lay_out_binary
+        packed = weight.weight.packed[rows]
+        factors = octets.factors_of_runs(weight.factors[rows], runs, number)
+    codes = torch.empty(number, runs * RUN // 4, OCTET, 4, dtype=torch.int8)
+    lay_out(number, count, runs, packed.contiguous(), codes)
+    start = functional.pad(-of_zeros, (0, number * OCTET - count))
+    return Octets(codes, factors, start, weight.row_scale[rows])
+
+
+def _product_with_zeros(weight: Unpacked) -> Tensor:
+    """int32 [N]; a zero's code is 128."""
+    zeros = torch.full((1, weight.shape[1]), ZERO, dtype=torch.uint8)
+    found = torch.empty(weight.shape[0], dtype=torch.int32)
+    for rows in row_blocks(weight.shape[0]):
+        nothing = torch.zeros(rows.stop - rows.start, dtype=torch.int32)
+        found[rows] = octets.sums(zeros, _lay_out(weight, rows, nothing))[0, : len(nothing)]
+    return found
 
 
 @functools.cache

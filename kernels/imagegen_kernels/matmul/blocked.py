@@ -1,7 +1,7 @@
 """The product with a weight that stays packed: block by block, multiplied in int8, and finished while the
 cache holds it.
 
-What multiplies is `_int_mm`, for which a block is unpacked, or where that is not exact AVX2 (matmul/avx2.py).
+What multiplies is `_int_mm`, for which a block is unpacked, or AVX2 where that is not exact (matmul/avx2.py).
 `_int_mm` reads codes where they lie; oneDNN's own layout takes 21 ms to make for 3072 x 3072 and its product
 is no faster. What stands around it is compiled (cpu_kernels), for it would be a fifth of the time: of 512
 tokens times 3072 x 3072, in processor ms of one Zen 4 core, the product takes 22.5, quantising 0.3 (in

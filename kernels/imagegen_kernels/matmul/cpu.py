@@ -2,9 +2,9 @@
 
 With 8-bit dot products (VNNI, AMX) a small weight is folded and laid out for oneDNN once (`Kept`): its result
 is scaled by row on the way out of the registers. A large one stays packed, and every call unpacks it, a block
-of rows at a time (matmul/blocked.py). Without them AVX2 multiplies a small binary or ternary weight by the
-byte (matmul/octets.py), and a large one from its packed codes (matmul/avx2.py), which takes Numba's passes:
-1.5 s to load. Any other small weight is kept as floats (`Floats`).
+of rows at a time (matmul/blocked.py). Without them AVX2 multiplies what is laid out for it, once
+(matmul/octets.py) or by each call (matmul/avx2.py). A small weight that does not suit that is kept as floats
+(`Floats`).
 """
 
 from __future__ import annotations
@@ -69,8 +69,7 @@ def is_exact() -> bool:
     exact = torch.equal(kept, expected.float()) and torch.equal(torch._int_mm(codes, codes.T), expected)
     if not exact:
         logger.warning(
-            "This CPU has no 8-bit dot product (VNNI): without AVX2, and for small layers that are neither"
-            " binary nor ternary, quantised layers run in exact float32, about as fast as float32 ones."
+            "This CPU has no 8-bit dot product (VNNI): quantised layers run by AVX2, or in exact float32."
         )
     return exact
 

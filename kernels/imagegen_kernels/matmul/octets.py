@@ -1,38 +1,45 @@
-"""Small binary and ternary weights on x86 processors with AVX2 and without 8-bit dot products: a byte a code.
+"""Weights laid out by octets, a byte a code, for x86 processors with AVX2 and without 8-bit dot products.
 
-Three times as fast as codes kept as floats. The device code is passes/products.py, which loads without Numba.
+Small ones stay so, of large ones each call lays out some rows (matmul/avx2.py). The device code is
+passes/products.py, which loads without Numba.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from imagegen_kernels.formats import PackedWeight, quantize_binary, quantize_ternary
+from imagegen_kernels.formats import PackedWeight, quantize_binary, quantize_int8, quantize_ternary
 from imagegen_kernels.matmul import reference
 from imagegen_kernels.matmul.unpacking import RUN, group_factors
+
+if TYPE_CHECKING:
+    from imagegen_kernels.passes.machine import Pass
 
 OCTET = 8
 """Rows of a weight that lie together: a register holds four columns of each."""
 BLOCK = 2
 """Octets multiplied at a time."""
 CHUNK = 64
-"""Tokens that are multiplied with one block after the other: 24 KB of 384 channels, which the smallest cache
-holds."""
+"""Tokens that are multiplied with one block after the other, at most."""
+CHUNK_BYTES = 384 << 10
+"""What they are at most: three quarters of a cache of 512 KB."""
+ZERO = 128
+"""Code of a zero in unsigned tokens."""
 
 
 class Octets(NamedTuple):
-    """A folded weight (N, K), its rows laid out by eights: codes are signs times a factor of their group."""
+    """Rows of a folded weight [N, K], laid out by eights."""
 
-    signs: Tensor
-    """int8 [N / 8, K / 4, 8, 4]"""
-    factors: Tensor
-    """int16 [N / 8, K / 128, 8, 2], each of them twice"""
+    codes: Tensor
+    """int8 [N / 8, K / 4, 8, 4]: signs of a binary or ternary weight, of others the folded codes"""
+    factors: Tensor | None
+    """int16 [N / 8, K / 128, 8, 2] by which signs are multiplied, each of them twice"""
     start: Tensor
-    """int32 [N], what the 128 that tokens begin at is to be less"""
+    """int32 [N] that is added to the product: less what signs give with a token of zeros, else 0"""
     row_scale: Tensor
     """float32 [N]"""
 
@@ -40,33 +47,64 @@ class Octets(NamedTuple):
 def fits(weight: PackedWeight) -> bool:
     """Whether `lay_out` takes this weight."""
     rows, columns = weight.shape
-    in_runs = columns % RUN == 0 and rows % OCTET == 0 and rows >= BLOCK * OCTET
-    return in_runs and weight.format in ("binary", "ternary")
+    return columns % RUN == 0 and rows % OCTET == 0 and rows >= BLOCK * OCTET
 
 
 def lay_out(weight: PackedWeight) -> Octets:
     """Of a weight that fits; the product is that of `reference.fold`'s codes."""
-    (rows, columns), codes = weight.shape, weight.codes
-    row_scale, factors = weight.scales.float().view(rows, -1)[:, 0], torch.ones(rows, 1, dtype=torch.int8)
-    if weight.group_size < columns:
-        row_scale, factors = group_factors(weight)
-    octets, runs = rows // OCTET, columns // RUN
-    of_runs = factors.to(torch.int16).repeat_interleave(runs // factors.shape[1], dim=1)
-    sums = (codes.view(rows, runs, RUN).sum(-1, dtype=torch.int32) * of_runs).sum(-1, dtype=torch.int32)
-    signs = codes.view(octets, OCTET, columns // 4, 4).transpose(1, 2).contiguous()
-    twice = of_runs.view(octets, OCTET, runs, 1).transpose(1, 2).expand(-1, -1, -1, 2)
-    return Octets(signs, twice.contiguous(), -128 * sums, row_scale.contiguous())
+    rows, columns = weight.shape
+    factors, start = None, torch.zeros(rows, dtype=torch.int32)
+    if weight.format in ("binary", "ternary"):
+        codes, row_scale = weight.codes, weight.scales.float().view(rows, -1)[:, 0]
+        small = torch.ones(rows, 1, dtype=torch.int8)
+        if weight.group_size < columns:
+            row_scale, small = group_factors(weight)
+        factors = factors_of_runs(small, columns // RUN, rows // OCTET)
+        start -= ZERO * (codes.view(rows, small.shape[1], -1).sum(-1, dtype=torch.int32) * small).sum(-1)
+    else:
+        codes, row_scale = reference.fold(weight)
+    laid = codes.view(rows // OCTET, OCTET, columns // 4, 4).transpose(1, 2).contiguous()
+    return Octets(laid, factors, start, row_scale.contiguous())
+
+
+def factors_of_runs(factors: Tensor, runs: int, octets: int) -> Tensor:
+    """int8 [N, G] -> int16 [octets, runs, 8, 2]: of each run of 128 columns, twice; 0 behind the last row."""
+    all_rows = torch.zeros(octets * OCTET, runs, dtype=torch.int16)
+    all_rows[: len(factors)] = factors.repeat_interleave(runs // factors.shape[1], dim=1)
+    of_octets = all_rows.view(octets, OCTET, runs, 1).transpose(1, 2)
+    return of_octets.expand(-1, -1, -1, 2).contiguous()
 
 
 def product(tokens: Tensor, weight: Octets) -> Tensor:
     """Tokens [..., K] as uint8 codes from 128, times the weight transposed -> float32 [..., N]."""
-    from imagegen_kernels.passes.products import multiply_octets
+    from imagegen_kernels.passes import products
 
-    rows, count = len(weight.row_scale), tokens.numel() // tokens.shape[-1]
-    octets, runs = weight.factors.shape[:2]
-    blocks, chunks = -(-octets // BLOCK), -(-count // CHUNK)
-    out = torch.empty(*tokens.shape[:-1], rows)
-    multiply_octets(blocks * chunks, count, octets, runs, blocks, tokens, *weight, out)
+    codes = weight.factors is None
+    multiply = products.multiply_codes_scaled if codes else products.multiply_signs_scaled
+    out = torch.empty(*tokens.shape[:-1], len(weight.start))
+    return _run(multiply, tokens, weight, out, weight.row_scale)
+
+
+def sums(tokens: Tensor, weight: Octets) -> Tensor:
+    """As `product`, without the row scales: int32."""
+    from imagegen_kernels.passes import products
+
+    multiply = products.multiply_codes if weight.factors is None else products.multiply_signs
+    return _run(
+        multiply, tokens, weight, torch.empty(*tokens.shape[:-1], len(weight.start), dtype=torch.int32)
+    )
+
+
+def _run(multiply: Pass, tokens: Tensor, weight: Octets, out: Tensor, *scale: Tensor) -> Tensor:
+    octets, columns = len(weight.codes), tokens.shape[-1]
+    count = tokens.numel() // columns
+    chunk = max(8, min(CHUNK, CHUNK_BYTES // columns // 8 * 8))
+    blocks = -(-octets // BLOCK)
+    sizes = count, octets, columns // RUN, blocks, chunk
+    factors = (
+        weight.codes if weight.factors is None else weight.factors
+    )  # where there are none, none are read
+    multiply(blocks * -(-count // chunk), *sizes, tokens, weight.codes, factors, weight.start, out, *scale)
     return out
 
 
@@ -79,9 +117,9 @@ def is_exact() -> bool:
     x[1::2], x[2, ::3] = -127, -126
     dense = torch.ones(24, 256)
     dense[1::2], dense[::3, 1::2], dense[5, :128] = -1, -1, 0.5
-    for weight in (quantize_binary(dense), quantize_ternary(dense)):
+    for weight in (quantize(dense) for quantize in (quantize_binary, quantize_ternary, quantize_int8)):
         codes, row_scale = reference.fold(weight)
         expected = reference.integer_product(x, codes).float() * row_scale
-        if not torch.equal(product((x.short() + 128).to(torch.uint8), lay_out(weight)), expected):
+        if not torch.equal(product((x.short() + ZERO).to(torch.uint8), lay_out(weight)), expected):
             return False
     return True

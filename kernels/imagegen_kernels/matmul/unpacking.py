@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from imagegen_kernels import threads
 from imagegen_kernels.formats import PackedWeight
-from imagegen_kernels.formats.layout import BITS
 from imagegen_kernels.matmul import reference
 
 _IN_BITS = ("ternary", "binary")
@@ -28,13 +26,14 @@ class Unpacked:
     row_scale  float32 [N]
     factors    int8 [N, groups] of a binary or ternary weight, by which its codes are multiplied; else None
     avx2       whether matmul/avx2.py multiplies it
+    of_zeros   int32 [N], the product with zeros as that has them; found by the first one
     """
 
     def __init__(self, weight: PackedWeight, avx2: bool = False) -> None:
         weight = weight.in_slots()  # a shift takes two-bit codes apart
         self.weight, self.shape, self.avx2 = weight, weight.shape, avx2
         self.factors: Tensor | None = None
-        self._run_factors: Tensor | None = None
+        self.of_zeros: Tensor | None = None
         if weight.format in _IN_BITS and weight.group_size < weight.shape[1]:
             self.row_scale, self.factors = group_factors(weight)
         elif weight.group_size == weight.shape[1]:
@@ -83,20 +82,6 @@ class Unpacked:
             codes,
         )
         return codes
-
-    @property
-    def bits(self) -> int:
-        """Of a packed code."""
-        return BITS[self.weight.format]
-
-    def run_factors(self, multiple: int) -> Tensor | None:
-        """`factors` of each run of 128 columns, int8 [N, P], zeros behind the last up to a multiple of so
-        many; made once."""
-        if self._run_factors is None and self.factors is not None:
-            runs = self.shape[1] // RUN
-            of_runs = self.factors.repeat_interleave(runs // self.factors.shape[1], dim=1)
-            self._run_factors = functional.pad(of_runs, (0, -runs % multiple))
-        return self._run_factors
 
     def _part(self, rows: slice) -> PackedWeight:
         weight = self.weight

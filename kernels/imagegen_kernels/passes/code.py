@@ -8,7 +8,7 @@ written so: an element's bits do not depend on where in a loop it falls. Sums ar
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from llvmlite import ir
@@ -83,8 +83,18 @@ class Number:
     def __and__(self, other: Operand) -> Number:
         return self._and(other, "", "and_")
 
+    def __or__(self, other: Operand) -> Number:
+        return self._and(other, "", "or_")
+
+    def __xor__(self, other: Operand) -> Number:
+        return self._and(other, "", "xor")
+
     def __lshift__(self, other: Operand) -> Number:
         return self._and(other, "", "shl")
+
+    def __rshift__(self, other: Operand) -> Number:
+        """Of a signed number: the sign comes in from above."""
+        return self._and(other, "", "ashr")
 
     def __neg__(self) -> Number:
         return Number(self.builder, self.builder.fneg(self.value))
@@ -203,7 +213,9 @@ class Writer:
     def room(self, element: ir.Type, size: int) -> Array:
         """Memory of this thread's own, as long as the pass runs."""
         with self.builder.goto_entry_block():
-            return Array(self.builder, self.builder.alloca(element, size), element)
+            # By way of a number, for vectors are not written to an address of single numbers.
+            place = self.builder.ptrtoint(self.builder.alloca(element, size), I64)
+            return Array(self.builder, self.builder.inttoptr(place, ir.PointerType()), element)
 
     def number(self, value: float | int, kind: ir.Type) -> Number:
         return Number(self.builder, constant(kind, value))
@@ -212,8 +224,12 @@ class Writer:
         """A vector with the number in every lane."""
         b, kind = self.builder, ir.VectorType(number.value.type, lanes)
         first = b.insert_element(ir.Constant(kind, ir.Undefined), number.value, ir.Constant(I32, 0))
-        places = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
-        return Number(b, b.shuffle_vector(first, first, places))
+        return self.shuffled(Number(b, first), Number(b, first), (0,) * lanes)
+
+    def shuffled(self, one: Number, other: Number, lanes: Sequence[int]) -> Number:
+        """A vector of lanes of two others, which are counted one behind the other."""
+        places = ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
+        return Number(self.builder, self.builder.shuffle_vector(one.value, other.value, places))
 
     def zeros(self, kind: ir.Type, lanes: int) -> Number:
         """A vector of zeros."""
@@ -298,6 +314,10 @@ class Writer:
     def short_pairs(self, one: Number, other: Number) -> Number:
         """16 numbers of 16 bits times 16 others, neighbours added: 8 sums of 32 bits."""
         return self._declared("llvm.x86.avx2.pmadd.wd", ir.VectorType(I32, 8), one.value, other.value)
+
+    def signed_like(self, values: Number, signs: Number) -> Number:
+        """32 bytes, each negated where the other is negative, 0 where it is 0."""
+        return self._declared("llvm.x86.avx2.psign.b", values.value.type, values.value, signs.value)
 
     def _call(self, name: str, *values: ir.Value) -> Number:
         kind = values[0].type
