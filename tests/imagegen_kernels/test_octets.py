@@ -72,6 +72,15 @@ def test_nothing_saturates_at_the_largest_codes(format: str, columns: int) -> No
     assert float(want.abs().max()) > 126.9 * columns
 
 
+def test_a_code_of_minus_128_is_one_too() -> None:
+    packed = torch.randint(-128, 128, (24, 512), dtype=torch.int8)
+    packed[0], packed[1, ::2] = -128, -128
+    weight = PackedWeight(packed, torch.ones(24, 1, dtype=torch.float16), "int8", (24, 512), 512)
+    codes = torch.full((6, 512), 127, dtype=torch.int8)
+    codes[1], codes[2, 1::2], codes[3] = -127, -127, 0
+    assert torch.equal(octets.product(unsigned(codes), octets.lay_out(weight)), expected(codes, weight))
+
+
 def test_tokens_keep_their_shape() -> None:
     weight = quantize_ternary(dense(24, 256), 128)
     codes = torch.randint(-127, 128, (2, 5, 256), dtype=torch.int8)

@@ -79,8 +79,8 @@ def product(tokens: Tensor, weight: Octets) -> Tensor:
     """Tokens [..., K] as uint8 codes from 128, times the weight transposed -> float32 [..., N]."""
     from imagegen_kernels.passes import products
 
-    codes = weight.factors is None
-    multiply = products.multiply_codes_scaled if codes else products.multiply_signs_scaled
+    in_codes = weight.factors is None
+    multiply = products.multiply_codes_scaled if in_codes else products.multiply_signs_scaled
     out = torch.empty(*tokens.shape[:-1], len(weight.start))
     return _run(multiply, tokens, weight, out, weight.row_scale)
 
@@ -90,9 +90,8 @@ def sums(tokens: Tensor, weight: Octets) -> Tensor:
     from imagegen_kernels.passes import products
 
     multiply = products.multiply_codes if weight.factors is None else products.multiply_signs
-    return _run(
-        multiply, tokens, weight, torch.empty(*tokens.shape[:-1], len(weight.start), dtype=torch.int32)
-    )
+    out = torch.empty(*tokens.shape[:-1], len(weight.start), dtype=torch.int32)
+    return _run(multiply, tokens, weight, out)
 
 
 def _run(multiply: Pass, tokens: Tensor, weight: Octets, out: Tensor, *scale: Tensor) -> Tensor:
@@ -101,25 +100,34 @@ def _run(multiply: Pass, tokens: Tensor, weight: Octets, out: Tensor, *scale: Te
     chunk = max(8, min(CHUNK, CHUNK_BYTES // columns // 8 * 8))
     blocks = -(-octets // BLOCK)
     sizes = count, octets, columns // RUN, blocks, chunk
-    factors = (
-        weight.codes if weight.factors is None else weight.factors
-    )  # where there are none, none are read
+    # Where there are no factors, none are read.
+    factors = weight.codes if weight.factors is None else weight.factors
     multiply(blocks * -(-count // chunk), *sizes, tokens, weight.codes, factors, weight.start, out, *scale)
     return out
+
+
+def has_avx2() -> bool:
+    return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")  # what others have has other names
+
+
+def largest() -> tuple[Tensor, list[PackedWeight]]:
+    """The largest codes there are: of tokens int8 [9, 512], and weights (72, 512)."""
+    x = torch.full((9, 512), 127, dtype=torch.int8)
+    x[1::2], x[2, ::3] = -127, -126
+    dense = torch.ones(72, 512)
+    dense[1::2], dense[::3, 1::2], dense[5, :128] = -1, -1, 0.5
+    return x, [quantize(dense) for quantize in (quantize_binary, quantize_ternary, quantize_int8)]
 
 
 @functools.cache
 def is_exact() -> bool:
     """Whether this processor has AVX2 and gives the reference's integers, tried once at the largest codes."""
-    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):  # what others have has other names
+    if not has_avx2():
         return False
-    x = torch.full((9, 256), 127, dtype=torch.int8)
-    x[1::2], x[2, ::3] = -127, -126
-    dense = torch.ones(24, 256)
-    dense[1::2], dense[::3, 1::2], dense[5, :128] = -1, -1, 0.5
-    for weight in (quantize(dense) for quantize in (quantize_binary, quantize_ternary, quantize_int8)):
+    x, weights = largest()
+    for weight in weights:
         codes, row_scale = reference.fold(weight)
         expected = reference.integer_product(x, codes).float() * row_scale
-        if not torch.equal(product((x.short() + ZERO).to(torch.uint8), lay_out(weight)), expected):
+        if not torch.equal(product(x.view(torch.uint8) ^ ZERO, lay_out(weight)), expected):
             return False
     return True
