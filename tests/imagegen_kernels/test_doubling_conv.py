@@ -7,11 +7,24 @@ import torch
 from torch.nn.functional import conv_transpose2d
 
 from imagegen_kernels import doubling_conv
-from imagegen_kernels.doubling_conv import cpu, reference
+from imagegen_kernels.doubling_conv import avx2, cpu, reference
 from imagegen_kernels.formats import DoublingWeight, quantize_doubling
 from imagegen_kernels.matmul.cpu import is_exact
+from imagegen_kernels.matmul.octets import has_avx2
 
 LAST = torch.channels_last
+
+
+@pytest.fixture(autouse=True, params=["int8", "avx2", "reference"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every way that this CPU can go, whichever it would take."""
+    chosen: str = request.param
+    if (chosen == "int8" and not is_exact()) or (chosen == "avx2" and not has_avx2()):
+        pytest.skip(f"this CPU does not go the way {chosen}")
+    op = sys.modules["imagegen_kernels.doubling_conv"]
+    monkeypatch.setattr(op, "is_exact", lambda: chosen == "int8")
+    monkeypatch.setattr(op, "has_avx2", lambda: chosen == "avx2")
+    return chosen
 
 
 def drawn(inputs: int, outputs: int) -> DoublingWeight:
@@ -41,7 +54,7 @@ def test_it_is_the_specification(
 
 def test_it_is_near_what_it_stands_for() -> None:
     """Each output position by its own four taps, the borders too."""
-    exact, bias = torch.randn(16, 16, 4, 4) * 0.1, torch.randn(16)
+    exact, bias = torch.randn(16, 256, 4, 4) * 0.1, torch.randn(256)  # many, for a corner is one position
     exact[:, :, ::2] *= 20  # the quarters have scales of their own
     x = torch.randn(1, 16, 12, 12)
     expected = conv_transpose2d(x, exact, bias, stride=2, padding=1)
@@ -87,20 +100,22 @@ def test_a_sample_does_not_depend_on_its_batch(threads: int) -> None:
         assert torch.equal(doubling_conv(x[i : i + 1], weight), together[i : i + 1])
 
 
-@pytest.mark.skipif(not is_exact(), reason="this CPU has no 8-bit dot product, so the reference runs")
-def test_channels_are_last_and_the_weight_is_laid_out_once() -> None:
+def test_channels_are_last_and_the_weight_is_laid_out_once(way: str) -> None:
+    if way == "reference":
+        pytest.skip("it lays out nothing")
     weight, x = drawn(16, 8), torch.randn(1, 16, 6, 6)
-    assert doubling_conv(x, weight).is_contiguous(memory_format=LAST)
+    got = doubling_conv(x, weight)
+    assert got.stride() == torch.empty_like(got, memory_format=LAST).stride()
     kept = dict(weight.prepared)
     doubling_conv(x, weight)
     assert all(weight.prepared[key] is value for key, value in kept.items())
 
 
-def test_without_8_bit_products_the_specification_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["imagegen_kernels.doubling_conv"], "is_exact", lambda: False)
-    monkeypatch.setattr(cpu, "doubling_conv", None)
-    weight, x = drawn(4, 4), torch.randn(2, 4, 5, 5)
-    assert torch.equal(doubling_conv(x, weight), reference.doubling_conv(x, weight))
+def test_the_way_that_is_chosen_is_gone(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = {"int8": cpu, "avx2": avx2, "reference": reference}
+    monkeypatch.setattr(gone[way], "doubling_conv", lambda *arguments: arguments[0])
+    x = torch.randn(2, 4, 5, 5)
+    assert doubling_conv(x, drawn(4, 4)) is x
 
 
 def test_what_does_not_fit_is_refused() -> None:

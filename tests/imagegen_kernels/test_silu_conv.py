@@ -10,10 +10,23 @@ from torch.nn.functional import conv2d, silu
 from imagegen_kernels import silu_conv
 from imagegen_kernels.formats import ConvWeight, quantize_conv
 from imagegen_kernels.matmul.cpu import is_exact
-from imagegen_kernels.silu_conv import cpu, reference
+from imagegen_kernels.matmul.octets import has_avx2
+from imagegen_kernels.silu_conv import avx2, cpu, reference
 from imagegen_kernels.silu_conv.reference import Norm
 
 LAST = torch.channels_last
+
+
+@pytest.fixture(autouse=True, params=["int8", "avx2", "reference"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every way that this CPU can go, whichever it would take."""
+    chosen: str = request.param
+    if (chosen == "int8" and not is_exact()) or (chosen == "avx2" and not has_avx2()):
+        pytest.skip(f"this CPU does not go the way {chosen}")
+    op = sys.modules["imagegen_kernels.silu_conv"]
+    monkeypatch.setattr(op, "is_exact", lambda: chosen == "int8")
+    monkeypatch.setattr(op, "has_avx2", lambda: chosen == "avx2")
+    return chosen
 
 
 def drawn(inputs: int, outputs: int, kernel: int = 3) -> ConvWeight:
@@ -98,6 +111,19 @@ def test_any_range_of_activations_is_met(filled: float) -> None:
     torch.testing.assert_close(silu_conv(x, weight), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("filled", [-1.278, 50.0])
+def test_the_largest_codes_saturate_nothing(filled: float) -> None:
+    x = torch.full((1, 64, 6, 6), filled)
+    x[0, 0, 0, 0], x[0, 0, 0, 1] = -1.278, 50.0
+    dense = torch.ones(16, 64, 3, 3)
+    dense[1], dense[2, ::2] = -1, -1
+    weight = quantize_conv(dense)
+    assert int(weight.codes.abs().min()) == 127
+    expected = reference.silu_conv(x, weight)
+    got = silu_conv(x, weight)
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
 def test_every_code_fits_a_byte() -> None:
     for largest in torch.linspace(-0.2784, 40, 4001).tolist():
         scale, zero = reference.scale_and_zero(largest)
@@ -122,20 +148,22 @@ def test_a_sample_does_not_depend_on_its_batch(threads: int) -> None:
         assert torch.equal(silu_conv(x[i : i + 1].clone(), weight), together[i : i + 1])
 
 
-@pytest.mark.skipif(not is_exact(), reason="this CPU has no 8-bit dot product, so the reference runs")
-def test_channels_stay_last_and_the_weight_is_laid_out_once() -> None:
+def test_channels_stay_last_and_the_weight_is_laid_out_once(way: str) -> None:
+    if way == "reference":
+        pytest.skip("it lays out nothing")
     weight, x = drawn(16, 8), torch.randn(1, 16, 6, 6).contiguous(memory_format=LAST)
-    assert silu_conv(x, weight).is_contiguous(memory_format=LAST)
+    got = silu_conv(x, weight)
+    assert got.stride() == torch.empty_like(got, memory_format=LAST).stride()
     kept = dict(weight.prepared)
     silu_conv(x, weight)
     assert all(weight.prepared[key] is value for key, value in kept.items())
 
 
-def test_without_8_bit_products_the_specification_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["imagegen_kernels.silu_conv"], "is_exact", lambda: False)
-    monkeypatch.setattr(cpu, "silu_conv", None)
-    weight, x = drawn(4, 4), torch.randn(2, 4, 5, 5)
-    assert torch.equal(silu_conv(x, weight), reference.silu_conv(x, weight))
+def test_the_way_that_is_chosen_is_gone(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = {"int8": cpu, "avx2": avx2, "reference": reference}
+    monkeypatch.setattr(gone[way], "silu_conv", lambda *arguments: arguments[0])
+    x = torch.randn(2, 4, 5, 5)
+    assert silu_conv(x, drawn(4, 4)) is x
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imagegen_kernels.doubling_conv import cpu, reference
+from imagegen_kernels.doubling_conv import avx2, cpu, reference
 from imagegen_kernels.formats import DoublingWeight
 from imagegen_kernels.inference import inference
 from imagegen_kernels.matmul.cpu import is_exact
+from imagegen_kernels.matmul.octets import has_avx2
 
 
 @inference
@@ -20,7 +21,7 @@ def doubling_conv(x: Tensor, weight: DoublingWeight, dtype: torch.dtype = torch.
     int8; `reference.doubling_conv` is the definition. A sample's result does not depend on its batch. Fastest
     with channels last; the result has them last.
 
-    The first call keeps the codes in oneDNN's layout in `weight.prepared`.
+    The first call keeps the codes as they are multiplied in `weight.prepared`.
     Raises ValueError for shapes, dtypes or devices that do not fit.
     """
     codes = weight.codes
@@ -33,7 +34,9 @@ def doubling_conv(x: Tensor, weight: DoublingWeight, dtype: torch.dtype = torch.
         raise ValueError(f"doubling_conv gives float32 or bfloat16, not {dtype}")
     if x.device != codes.device:
         raise ValueError(f"doubling_conv needs x and weight on one device, not {x.device} and {codes.device}")
-    run = cpu.doubling_conv if x.is_cpu and is_exact() else reference.doubling_conv
+    if not x.is_cpu:
+        return reference.doubling_conv(x, weight, dtype)
+    run = cpu.doubling_conv if is_exact() else avx2.doubling_conv if has_avx2() else reference.doubling_conv
     return run(x, weight, dtype)
 
 
@@ -42,5 +45,7 @@ def implementation(device: str) -> tuple[str, str]:
     if device != "cpu":
         return "reference", "float64 convolution of the codes; no GPU kernel is written yet"
     if not is_exact():
-        return "reference", "float64 convolution of the codes; this CPU has no 8-bit dot product (VNNI)"
+        if has_avx2():
+            return "avx2", "no 8-bit dot product (VNNI): the same codes as 16-bit numbers, in compiled passes"
+        return "reference", "float64 convolution of the codes; this CPU has neither VNNI nor AVX2"
     return "int8", "two of oneDNN's int8 convolutions, twice as fast as its bfloat16 transposed one"

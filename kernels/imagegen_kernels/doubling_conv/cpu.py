@@ -76,14 +76,14 @@ def _codes(x: Tensor) -> tuple[Tensor, float, int]:
 
     _, channels, height, width = x.shape
     x = x.contiguous(memory_format=torch.channels_last)
-    scale, zero = scale_and_zero(*_range(x))
+    scale, zero = scale_and_zero(*range_of(x))
     around = torch.full((1, height + 2, width + 2, channels), zero, dtype=torch.uint8)
     row, inside, each = width * channels, around[:, 1:, 1:], max(maps.EACH // (width * channels), 1)
     maps.encode(height, row, row + 2 * channels, 1 / scale, float(zero), x, inside, each=each)
     return around, scale, zero
 
 
-def _range(x: Tensor) -> tuple[float, float]:
+def range_of(x: Tensor) -> tuple[float, float]:
     """The smallest and the largest number of x; NaN where it holds one."""
     if not suits(x):
         return float(x.amin()), float(x.amax())

@@ -6,7 +6,7 @@ what a group norm multiplies and adds, and how large the result gets; `activate`
 
 from __future__ import annotations
 
-from imagegen_kernels.passes.code import F32, F64, I8, I32, Writer
+from imagegen_kernels.passes.code import F32, F64, I8, I16, I32, Writer
 from imagegen_kernels.passes.functions import ROUNDER, silu
 from imagegen_kernels.passes.machine import compiled
 
@@ -99,3 +99,32 @@ def encode(w: Writer) -> None:
         row, coded = x.from_(i * width), codes.from_(i * stride)
         with w.loop(width) as j:
             coded[j] = w.fused(row[j], inverse, base).bits_as(I32).as_type(I8)
+
+
+@compiled(1)
+def activate_signed(w: Writer) -> None:
+    """As `activate`, but codes int16 less `zero`, rows x [W, C] to rows `stride` apart."""
+    width, channels, stride, zero = (w.integer(place) for place in range(4))
+    inverse, base = w.spread(w.real(4), LANES), w.spread(w.real(5) + float(ROUNDER), LANES)
+    x, affine, codes = w.array(6, F32), w.array(7, F32), w.array(8, I16)
+    less = w.spread(zero.as_type(I32), LANES)
+    with w.rows() as i, w.loop(channels / LANES) as block:
+        lane = block * LANES
+        gain, offset = affine.vector(lane, LANES), affine.vector(lane + channels, LANES)
+        with w.loop(width) as j:
+            at = j * channels + lane
+            normed = w.fused(x.vector(i * width * channels + at, LANES), gain, offset)
+            code = w.fused(silu(w, normed), inverse, base).bits_as(I32) - less
+            codes.put(i * stride + at, code.as_type(I16))
+
+
+@compiled(1)
+def encode_signed(w: Writer) -> None:
+    """As `encode`, but codes int16 less `zero`."""
+    width, stride, zero, inverse, base = *(w.integer(place) for place in range(3)), w.real(3), w.real(4)
+    x, codes, less = w.array(5, F32), w.array(6, I16), zero.as_type(I32)
+    base = base + float(ROUNDER)
+    with w.rows() as i:
+        row, coded = x.from_(i * width), codes.from_(i * stride)
+        with w.loop(width) as j:
+            coded[j] = (w.fused(row[j], inverse, base).bits_as(I32) - less).as_type(I16)

@@ -8,7 +8,8 @@ from torch import Tensor
 from imagegen_kernels.formats import ConvWeight
 from imagegen_kernels.inference import inference
 from imagegen_kernels.matmul.cpu import is_exact
-from imagegen_kernels.silu_conv import cpu, reference
+from imagegen_kernels.matmul.octets import has_avx2
+from imagegen_kernels.silu_conv import avx2, cpu, reference
 from imagegen_kernels.silu_conv.reference import Norm
 
 
@@ -21,7 +22,7 @@ def silu_conv(x: Tensor, weight: ConvWeight, norm: Norm | None = None) -> Tensor
     in int8; `reference.silu_conv` is the definition. A sample's result does not depend on its batch. Fastest
     with channels last, and then the result has them last too. x is overwritten where there is no norm.
 
-    The first call keeps the codes in oneDNN's layout in `weight.prepared`.
+    The first call keeps the codes as they are multiplied in `weight.prepared`.
     Raises ValueError for shapes, dtypes or devices that do not fit.
     """
     codes = weight.codes
@@ -34,7 +35,9 @@ def silu_conv(x: Tensor, weight: ConvWeight, norm: Norm | None = None) -> Tensor
         raise ValueError(f"silu_conv needs x and weight on one device, not {x.device} and {codes.device}")
     if norm is not None:
         _check(norm, codes.shape[1])
-    run = cpu.silu_conv if x.is_cpu and is_exact() else reference.silu_conv
+    if not x.is_cpu:
+        return reference.silu_conv(x, weight, norm)
+    run = cpu.silu_conv if is_exact() else avx2.silu_conv if has_avx2() else reference.silu_conv
     return run(x, weight, norm)
 
 
@@ -50,7 +53,9 @@ def _check(norm: Norm, channels: int) -> None:
 def implementation(device: str) -> tuple[str, str]:
     """(name, why) of what `silu_conv` runs on `device`."""
     if device != "cpu":
-        return "reference", "float32 convolution of the codes; no GPU kernel is written yet"
+        return "reference", "float64 convolution of the codes; no GPU kernel is written yet"
     if not is_exact():
-        return "reference", "float32 convolution of the codes; this CPU has no 8-bit dot product (VNNI)"
+        if has_avx2():
+            return "avx2", "no 8-bit dot product (VNNI): the same codes as 16-bit numbers, in compiled passes"
+        return "reference", "float64 convolution of the codes; this CPU has neither VNNI nor AVX2"
     return "int8", "oneDNN's int8 convolution behind a compiled pass of norm, SiLU and rounding"

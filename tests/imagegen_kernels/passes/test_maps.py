@@ -1,4 +1,4 @@
-"""Passes over maps against PyTorch in float64, on any CPU: what follows them needs 8-bit dot products."""
+"""Passes over maps against PyTorch in float64, on any CPU, whatever follows them there."""
 
 import pytest
 import torch
@@ -48,3 +48,25 @@ def test_rows_are_encoded_where_they_belong() -> None:
     maps.encode(5, 48, 60, 2.0, 100.0, x, codes, each=2)
     assert torch.equal(codes[:, :48].int(), (x * 2 + 100).int())
     assert (codes[:, 48:] == 7).all()
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(("channels", "height", "width"), [(16, 1, 1), (48, 23, 31)])
+def test_signed_codes_are_the_others_less_their_zero(channels: int, height: int, width: int) -> None:
+    x = drawn(channels, height, width)
+    norm = Norm(channels // 4, torch.randn(channels), torch.randn(channels), 1e-6)
+    codes, scale, zero = cpu._normed_codes(x, norm)
+    affine, _, _ = cpu.affine(x, norm)
+    found = torch.full((height, width + 2, channels), 999, dtype=torch.int16)
+    sizes = width, channels, found.stride(0), zero
+    maps.activate_signed(height, *sizes, 1 / scale, float(zero), x, affine, found[:, 1:], each=2)
+    assert torch.equal(found[:, 1:-1], codes[0].permute(1, 2, 0).short() - zero)
+    assert (found[:, [0, -1]] == 999).all()
+
+
+def test_rows_are_encoded_less_their_zero() -> None:
+    x = torch.randint(-90, 90, (5, 48)) * 0.5
+    codes = torch.full((5, 60), 999, dtype=torch.int16)
+    maps.encode_signed(5, 48, 60, 100, 2.0, 100.0, x, codes, each=2)
+    assert torch.equal(codes[:, :48].int(), (x * 2).int())
+    assert (codes[:, 48:] == 999).all()
