@@ -1,38 +1,15 @@
 """Int8 products on AVX2 alone, on every CPU that has it; what `matmul` makes of them is tested with it."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Tensor
 
-from imagegen_kernels.formats import (
-    PackedWeight,
-    quantize_binary,
-    quantize_int4,
-    quantize_int8,
-    quantize_ternary,
-)
+from imagegen_kernels.formats import PackedWeight
 from imagegen_kernels.matmul import avx2, octets, reference
 from imagegen_kernels.matmul.unpacking import Unpacked
+from tests.imagegen_kernels.uneven import QUANTIZERS, dense
 
-QUANTIZERS: dict[str, Callable[[Tensor, int], PackedWeight]] = {
-    "binary": quantize_binary,
-    "ternary": quantize_ternary,
-    "int4": quantize_int4,
-    "int8": quantize_int8,
-}
-
-
-@pytest.fixture(autouse=True)
-def has_avx2() -> None:
-    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
-        pytest.skip("this CPU has no AVX2")
-
-
-def dense(rows: int, columns: int) -> Tensor:
-    """Rows whose groups differ in size."""
-    return torch.randn(rows, columns) * torch.rand(rows, columns // 128).add(0.2).repeat_interleave(128, 1)
+pytestmark = pytest.mark.usefixtures("avx2")
 
 
 def product(codes: Tensor, weight: PackedWeight, rows: slice, part: slice) -> Tensor:

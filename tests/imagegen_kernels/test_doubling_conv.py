@@ -1,7 +1,5 @@
 """A doubling convolution in int8."""
 
-import sys
-
 import pytest
 import torch
 from torch.nn.functional import conv_transpose2d
@@ -9,22 +7,11 @@ from torch.nn.functional import conv_transpose2d
 from imagegen_kernels import doubling_conv
 from imagegen_kernels.doubling_conv import avx2, cpu, reference
 from imagegen_kernels.formats import DoublingWeight, quantize_doubling
-from imagegen_kernels.matmul.cpu import is_exact
-from imagegen_kernels.matmul.octets import has_avx2
 
+OP = "imagegen_kernels.doubling_conv"
 LAST = torch.channels_last
 
-
-@pytest.fixture(autouse=True, params=["int8", "avx2", "reference"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every way that this CPU can go, whichever it would take."""
-    chosen: str = request.param
-    if (chosen == "int8" and not is_exact()) or (chosen == "avx2" and not has_avx2()):
-        pytest.skip(f"this CPU does not go the way {chosen}")
-    op = sys.modules["imagegen_kernels.doubling_conv"]
-    monkeypatch.setattr(op, "is_exact", lambda: chosen == "int8")
-    monkeypatch.setattr(op, "has_avx2", lambda: chosen == "avx2")
-    return chosen
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def drawn(inputs: int, outputs: int) -> DoublingWeight:

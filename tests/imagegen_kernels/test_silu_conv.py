@@ -1,7 +1,6 @@
 """SiLU and an int8 convolution."""
 
 import math
-import sys
 
 import pytest
 import torch
@@ -9,24 +8,13 @@ from torch.nn.functional import conv2d, silu
 
 from imagegen_kernels import silu_conv
 from imagegen_kernels.formats import ConvWeight, quantize_conv
-from imagegen_kernels.matmul.cpu import is_exact
-from imagegen_kernels.matmul.octets import has_avx2
 from imagegen_kernels.silu_conv import avx2, cpu, reference
 from imagegen_kernels.silu_conv.reference import Norm
 
+OP = "imagegen_kernels.silu_conv"
 LAST = torch.channels_last
 
-
-@pytest.fixture(autouse=True, params=["int8", "avx2", "reference"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every way that this CPU can go, whichever it would take."""
-    chosen: str = request.param
-    if (chosen == "int8" and not is_exact()) or (chosen == "avx2" and not has_avx2()):
-        pytest.skip(f"this CPU does not go the way {chosen}")
-    op = sys.modules["imagegen_kernels.silu_conv"]
-    monkeypatch.setattr(op, "is_exact", lambda: chosen == "int8")
-    monkeypatch.setattr(op, "has_avx2", lambda: chosen == "avx2")
-    return chosen
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def drawn(inputs: int, outputs: int, kernel: int = 3) -> ConvWeight:

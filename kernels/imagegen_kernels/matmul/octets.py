@@ -107,6 +107,7 @@ def _run(multiply: Pass, tokens: Tensor, weight: Octets, out: Tensor, *scale: Te
 
 
 def has_avx2() -> bool:
+    """Whether passes with AVX2's own instructions run here; PyTorch can be told to see less than there is."""
     return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")  # what others have has other names
 
 

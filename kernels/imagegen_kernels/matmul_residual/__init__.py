@@ -42,6 +42,6 @@ def implementation(device: str) -> tuple[str, str]:
     name, _ = matmul_implementation(device)
     if device != "cpu" and name != "reference":
         return name, "a product that ends with gate and residual; never run on a card yet"
-    if name == "int8":
+    if name in ("int8", "avx2"):
         return name, "float32, small weights: scales, gate and sum in one compiled pass"
     return name, "matmul, then gated_residual"

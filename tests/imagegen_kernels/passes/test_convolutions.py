@@ -5,14 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from imagegen_kernels.matmul.octets import has_avx2
 from imagegen_kernels.silu_conv.avx2 import convolve, lay_out
 
-
-@pytest.fixture(autouse=True)
-def avx2() -> None:
-    if not has_avx2():
-        pytest.skip("this CPU has no AVX2")
+pytestmark = pytest.mark.usefixtures("avx2")
 
 
 def exact(codes: Tensor, weight: Tensor) -> Tensor:
